@@ -1,0 +1,1 @@
+"""The conversation: understanding, deciding, writing and remembering."""

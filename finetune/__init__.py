@@ -1,0 +1,1 @@
+"""How the model learns: transcripts in, a LoRA adapter with its label rows out."""

@@ -1,0 +1,1 @@
+"""What the company knows: entries, their index and the search over them."""

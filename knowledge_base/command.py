@@ -1,0 +1,109 @@
+"""What every command of Frontdesk shares: flags, exit codes, refusals, JSON output and progress.
+
+Exit codes: 0 all input used; 1 failed while working; 2 nothing was done; 3 done, but some input was
+refused and is listed; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from knowledge_base.errors import FrontdeskError, InputError
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_NOTHING_DONE = 2
+EXIT_PARTLY_REFUSED = 3
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One piece of input that was not used, and why. `line` is 1-based; None means the whole file."""
+
+    file: str
+    line: int | None
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.reason}"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, raised as `InputError` (exit code 2)."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the usage error instead of printing it and leaving."""
+        raise InputError(f"{self.prog}: {message}. See {self.prog} --help.")
+
+
+def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
+    """Run a command's `main` and leave the process with its exit code; a user never sees a traceback."""
+    try:
+        code = main(None)
+    except FrontdeskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        code = EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 (the edge: the stack goes to a file, the user gets a sentence)
+        with tempfile.NamedTemporaryFile("w", prefix="frontdesk-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        print(f"error: {type(error).__name__}: {error}. The details are in {log.name}.", file=sys.stderr)
+        code = EXIT_FAILED
+    sys.stdout.flush()
+    raise SystemExit(code)
+
+
+def write_json(target: str, payload: object) -> None:
+    """Write `payload` as JSON to a file, or to standard output when `target` is `-`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = json.dumps(payload, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(target).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--json {target}: expected a file that can be written, got: {error.strerror}.") from error
+
+
+def report_refusals(refusals: Sequence[Refusal], shown: int = 20) -> None:
+    """List refused input on standard error, the first `shown` in full."""
+    for refusal in refusals[:shown]:
+        print(f"refused: {refusal}", file=sys.stderr)
+    if len(refusals) > shown:
+        print(f"refused: {len(refusals) - shown:,} more", file=sys.stderr)
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal (nothing elsewhere); yields `advance(count)`."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda count: bar.advance(task, count)
