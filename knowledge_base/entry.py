@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from datetime import date
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import date, datetime
 from typing import Any
+
+VISIBILITIES = ("public", "internal")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}($|[T ])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,13 @@ class Entry:
 
     @property
     def searched_texts(self) -> tuple[str, ...]:
-        """The texts that are embedded for search: the question (with its subject) and every alternative."""
+        """The texts that are embedded for search: the question (with its subject) and every alternative.
+
+        A passage is found by its text too: its heading alone ("Overview") says little.
+        """
         texts = (self.question, *self.alternatives)
+        if self.heading:
+            texts = (*texts, f"{self.heading}\n{self.answer}")
         if not self.subject:
             return texts
         return tuple(t if self.subject.casefold() in t.casefold() else f"{self.subject}: {t}" for t in texts)
@@ -70,3 +81,85 @@ class Hit:
     entry: Entry
     score: float
     probability: float | None = None
+
+
+COLUMNS = tuple(field.name for field in fields(Entry))
+_DATES = ("valid_from", "valid_until", "updated_at")
+
+
+def parse_entry(row: Mapping[str, object]) -> Entry:
+    """Check one row of the file format and make it an entry; keys that are not columns are not looked at.
+
+    Text is brought to NFC and stripped; None means "not given"; without an id the entry gets a hash of its content.
+
+    Raises:
+        ValueError: what is wrong with the row, in words.
+    """
+    values: dict[str, Any] = {
+        key: _text(key, row.get(key)) for key in COLUMNS if key not in ("alternatives", "approved")
+    }
+    for key, article in (("question", "a"), ("answer", "an")):
+        if not values[key]:
+            raise ValueError(f"expected {article} {key}, got none")
+    values["id"] = values["id"] or content_id(values["question"], values["answer"], values["subject"])
+    if re.search(r"[\x00-\x1f|]", values["id"]) or len(values["id"]) > 200:
+        raise ValueError("id: expected at most 200 characters without '|' and line breaks, got another")
+    for key in _DATES:
+        _check_date(key, values[key])
+    if values["valid_from"] and values["valid_until"] and values["valid_from"][:10] > values["valid_until"][:10]:
+        raise ValueError(f"valid_from: expected a day before valid_until, got {values['valid_from']}")
+    values["visibility"] = values["visibility"] or "public"
+    if values["visibility"] not in VISIBILITIES:
+        raise ValueError(f"visibility: expected public or internal, got {values['visibility']!r}")
+    approved = row.get("approved")
+    if not isinstance(approved, bool | None):
+        raise ValueError(f"approved: expected true or false, got {_kind(approved)}")
+    return Entry(
+        **values,
+        alternatives=_texts("alternatives", row.get("alternatives")),
+        approved=True if approved is None else approved,
+    )
+
+
+def content_id(*parts: str) -> str:
+    """Return an id made of the content: 16 hex digits."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _text(key: str, value: object) -> str:
+    if value is None:
+        return ""
+    if key == "id" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"{key}: expected text, got {_kind(value)}")
+    if "\0" in value:
+        raise ValueError(f"{key}: expected text, got a NUL character in it")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise ValueError(f"{key}: expected UTF-8, got bytes that are not. Save the file as UTF-8")
+    return unicodedata.normalize("NFC", value).strip()
+
+
+def _texts(key: str, value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{key}: expected a list of texts, got {_kind(value)}")
+    texts = (_text(key, None if item is None else item) for item in value)
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _check_date(key: str, value: str) -> None:
+    try:
+        if value and not (DAY.match(value) and datetime.fromisoformat(value)):
+            raise ValueError
+    except ValueError:
+        raise ValueError(f"{key}: expected a date like 2026-01-31, got {value!r}") from None
+
+
+def _kind(value: object) -> str:
+    """Name a JSON value's type for a person."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    names = {str: "text", int: "a number", float: "a number", list: "a list", dict: "an object"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,159 @@
+"""Label rows: what the adapter reads off a hidden state, and how the two witnesses of the intent are weighed.
+
+Every label is one row; a set's log-probabilities come from one forward pass. The encoder that searches the
+knowledge is the second witness of the intent. Temperatures, fusion weights and the out-of-scope score were
+fitted on held-out chats and are kept beside the rows, never in code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chatbot.errors import AdapterError
+from chatbot.types import Understanding
+
+Array = NDArray[np.float32]
+OUT_OF_SCOPE = "out_of_scope"
+ROWS_FILE, LABELS_FILE = "labels.safetensors", "labels.json"
+
+
+def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return log-probabilities over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def scope_features(fused: NDArray[Any], encoder_logits: NDArray[Any], out_of_scope: int | None) -> NDArray[Any]:
+    """Return the (n, 4) features of the out-of-scope score.
+
+    `fused` is (n, n_labels) log-probabilities, `encoder_logits` (n, n_labels) before normalisation. The
+    features: log-odds of the likeliest label, entropy in nats, the encoder's largest logit, log-odds of the
+    label `out_of_scope` (0 where there is none).
+    """
+    best = np.exp(fused.max(axis=-1)).clip(1e-6, 1 - 1e-6)
+    entropy = -(np.exp(fused) * fused).sum(axis=-1)
+    named = np.zeros(len(fused))
+    if out_of_scope is not None:
+        odds = np.exp(fused[:, out_of_scope]).clip(1e-6, 1 - 1e-6)
+        named = np.log(odds / (1 - odds))
+    return np.stack([np.log(best / (1 - best)), entropy, encoder_logits.max(axis=-1), named], axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRows:
+    """The rows and fitted numbers of one adapter.
+
+    `rows[set]` is (n_labels, hidden size) float32; `rows["encoder_intent"]` is (n_intents, encoder dimension).
+    `sets[set]` names the labels in row order. `temperature[set]` divides log-probabilities of that witness.
+    `fusion` holds the weights of `model` and `encoder`; `scope` the weights of `scope_features`, bias last.
+    """
+
+    sets: Mapping[str, tuple[str, ...]]
+    rows: Mapping[str, Array]
+    temperature: Mapping[str, float]
+    encoder_bias: Array
+    encoder_sha256: str
+    fusion: Mapping[str, float]
+    scope: tuple[float, ...] = ()
+
+    def model_intent(self, logprobs: NDArray[Any]) -> NDArray[Any]:
+        """Return the model's calibrated log-probabilities from its (..., n_intents) raw ones."""
+        return log_softmax(logprobs / self.temperature.get("intent", 1.0))
+
+    def encoder_logits(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """Return the encoder's (..., n_intents) logits for (..., dim) unit vectors."""
+        return np.asarray(vectors @ self.rows["encoder_intent"].T + self.encoder_bias)
+
+    def fused(self, model: NDArray[Any], encoder: NDArray[Any]) -> NDArray[Any]:
+        """Return the log-probabilities of both witnesses together (a logarithmic opinion pool)."""
+        return log_softmax(self.fusion["model"] * model + self.fusion["encoder"] * encoder)
+
+    def out_of_scope(self, fused: NDArray[Any], encoder_logits: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the (n,) fitted probabilities that no known intent is meant; None where nothing was fitted."""
+        if not self.scope:
+            return None
+        labels = self.sets["intent"]
+        place = labels.index(OUT_OF_SCOPE) if OUT_OF_SCOPE in labels else None
+        score = scope_features(fused, encoder_logits, place) @ np.asarray(self.scope[:-1]) + self.scope[-1]
+        return np.asarray(1 / (1 + np.exp(-np.clip(score, -50, 50))))
+
+    def understand(self, read: Mapping[str, Array], vector: Array) -> Understanding:
+        """Return what a message means from the sets read at it and its (dim,) embedding."""
+        steps = self._named("next_step", log_softmax(read["next_step"] / self.temperature["next_step"]))
+        if "intent" not in self.sets:
+            return Understanding(next_step=steps)
+        model = self.model_intent(read["intent"])
+        logits = self.encoder_logits(vector)
+        encoder = log_softmax(logits / self.temperature["encoder_intent"])
+        fused = self.fused(model, encoder)
+        scope = self.out_of_scope(fused[None], logits[None])
+        return Understanding(
+            intent=self._named("intent", fused),
+            intent_model=self._named("intent", model),
+            intent_encoder=self._named("intent", encoder),
+            next_step=steps,
+            out_of_scope=None if scope is None else float(scope[0]),
+        )
+
+    def _named(self, name: str, logprobs: NDArray[Any]) -> dict[str, float]:
+        order = np.argsort(-logprobs)
+        return {self.sets[name][i]: float(np.exp(logprobs[i])) for i in order}
+
+    def save(self, folder: Path) -> None:
+        """Write `labels.safetensors` and `labels.json`."""
+        from safetensors.numpy import save_file
+
+        save_file({name: np.ascontiguousarray(rows) for name, rows in self.rows.items()}, folder / ROWS_FILE)
+        facts = {
+            "sets": {name: list(labels) for name, labels in self.sets.items()},
+            "temperature": dict(self.temperature),
+            "encoder": {"sha256": self.encoder_sha256, "bias": [float(b) for b in self.encoder_bias]},
+            "fusion": dict(self.fusion),
+            "out_of_scope": list(self.scope),
+        }
+        (folder / LABELS_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> LabelRows:
+        """Read the label files of an adapter whose manifest was verified.
+
+        Raises:
+            AdapterError: the files do not belong together.
+        """
+        from safetensors.numpy import load_file
+
+        try:
+            facts = json.loads((folder / LABELS_FILE).read_text(encoding="utf-8"))
+            rows = {name: np.asarray(values, np.float32) for name, values in load_file(folder / ROWS_FILE).items()}
+            sets = {str(name): tuple(str(label) for label in labels) for name, labels in facts["sets"].items()}
+            loaded = cls(
+                sets=sets,
+                rows=rows,
+                temperature={str(name): float(value) for name, value in facts["temperature"].items()},
+                encoder_bias=np.asarray(facts["encoder"]["bias"], np.float32),
+                encoder_sha256=str(facts["encoder"]["sha256"]),
+                fusion={str(name): float(value) for name, value in facts["fusion"].items()},
+                scope=tuple(float(value) for value in facts["out_of_scope"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise AdapterError(f"{folder}: the labels cannot be read ({error}). Train the adapter again.") from error
+        loaded._check(folder)
+        return loaded
+
+    def _check(self, folder: Path) -> None:
+        wanted: dict[str, Sequence[str]] = {**self.sets}
+        if "intent" in self.sets:
+            wanted["encoder_intent"] = self.sets["intent"]
+        for name, labels in wanted.items():
+            n_rows = len(self.rows.get(name, ()))
+            if n_rows != len(labels):
+                raise AdapterError(
+                    f"{folder}: expected {len(labels)} rows for {name}, got {n_rows}. Train the adapter again."
+                )

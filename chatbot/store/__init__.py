@@ -1,0 +1,23 @@
+"""What the service remembers, in one SQLite file. The only package that imports SQLAlchemy and Alembic."""
+
+from chatbot.store.records import (
+    ConversationFilter,
+    ConversationRow,
+    ConversationSummary,
+    Label,
+    StoredMessage,
+    TurnRecord,
+    User,
+)
+from chatbot.store.store import Store
+
+__all__ = [
+    "ConversationFilter",
+    "ConversationRow",
+    "ConversationSummary",
+    "Label",
+    "Store",
+    "StoredMessage",
+    "TurnRecord",
+    "User",
+]

@@ -1,0 +1,82 @@
+"""The conversations as transcripts, in the file format that the fine-tuning reads.
+
+Only what a customer saw and what a person confirmed goes out: superseded, cut off and failed replies do not, and a
+prediction of the bot is not a label.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chatbot.store.tables import ConversationTable, LabelTable, MessageTable, TurnTable
+
+RATED_DOWN = "rated_down"
+
+
+def conversation_ids(session: Session) -> Sequence[str]:
+    """Return the ids of all conversations, oldest first."""
+    return session.scalars(
+        select(ConversationTable.id).order_by(ConversationTable.created_at, ConversationTable.id)
+    ).all()
+
+
+def transcript(session: Session, conversation_id: str) -> dict[str, Any] | None:
+    """Return one conversation, or None when nothing of it can be handed on."""
+    rows = session.scalars(
+        select(MessageTable)
+        .where(MessageTable.conversation_id == conversation_id, ~MessageTable.superseded)
+        .order_by(MessageTable.seq)
+    ).all()
+    confirmed = _confirmed_intents(session, conversation_id)
+    messages = [_message(row, confirmed.get(row.id, [])) for row in rows if _was_said(row)]
+    if not messages:
+        return None
+    rated_down = any(row.rating is not None and row.rating.value == "down" for row in rows)
+    return {"id": conversation_id, "messages": messages, **({"tags": [RATED_DOWN]} if rated_down else {})}
+
+
+def _was_said(row: MessageTable) -> bool:
+    return bool(row.content.strip()) and (row.turn is None or row.turn.status == "done")
+
+
+def _message(row: MessageTable, intents: list[str]) -> dict[str, Any]:
+    if row.role == "user":
+        return {"role": "user", "content": row.content, **({"intent": intents} if intents else {})}
+    message: dict[str, Any] = {"role": "assistant", "content": _without_pointers(row), "author": row.author}
+    if row.turn is not None and row.turn.kind is not None:
+        message["action"] = row.turn.kind
+    if row.citations:
+        message["evidence"] = [citation["entry_id"] for citation in row.citations]
+    if row.author == "bot":
+        message["ai_generated"] = True
+    return message
+
+
+def _without_pointers(row: MessageTable) -> str:
+    """Return a reply as a reader takes it in: a pointer such as [1] belongs to the page, not to the words."""
+    numbers = "|".join(str(int(citation["number"])) for citation in row.citations)
+    return re.sub(rf"[ \t]*\[(?:{numbers})\]", "", row.content).strip() if numbers else row.content
+
+
+def _confirmed_intents(session: Session, conversation_id: str) -> dict[str, list[str]]:
+    query = (
+        select(TurnTable.message_id, LabelTable.label)
+        .join(LabelTable, LabelTable.turn_id == TurnTable.id)
+        .join(MessageTable, MessageTable.id == TurnTable.message_id)
+        .where(
+            MessageTable.conversation_id == conversation_id,
+            LabelTable.set_name == "intent",
+            LabelTable.witness == "person",
+        )
+        .order_by(LabelTable.id)
+    )
+    intents: dict[str, list[str]] = {}
+    for message_id, label in session.execute(query):
+        if label not in intents.setdefault(message_id, []):
+            intents[message_id].append(label)
+    return intents

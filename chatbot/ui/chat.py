@@ -1,0 +1,379 @@
+"""The customers' page. What it shows always comes from the store, under the visitor that the cookie proves."""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from chatbot.errors import NotFoundError, TurnError
+from chatbot.types import TurnRequest
+from chatbot.ui import messages as shown
+
+if TYPE_CHECKING:
+    from chatbot.config import Settings
+    from chatbot.store import Store, StoredMessage
+    from chatbot.store.records import Rating
+    from chatbot.web.app import Bot
+    from chatbot.web.cookies import Visitors
+    from chatbot.web.limits import Limits, Turns
+
+_LOG = logging.getLogger(__name__)
+_TICKET = re.compile(r"[0-9a-f]{32}")
+_LISTED = 30
+_NO_COOKIE = (
+    "Your browser does not keep cookies for this chat, so it could not remember what you write. "
+    'Allow cookies for it, or <a href="/" target="_blank" rel="noopener">open the chat in its own window</a>.'
+)
+_OTHER_PAGE = "This page is out of date. Please load it again."
+
+
+class ChatPage:
+    """Builds the page and answers its events. One object serves all visitors: it keeps nothing of any of them."""
+
+    def __init__(
+        self, bot: Bot, store: Store, settings: Settings, visitors: Visitors, limits: Limits, turns: Turns
+    ) -> None:
+        self._bot, self._store, self._settings = bot, store, settings
+        self._visitors, self._limits, self._turns = visitors, limits, turns
+
+    def build(self) -> gr.Blocks:
+        """Return the page."""
+        settings = self._settings
+        with gr.Blocks(title=settings.company, analytics_enabled=False, fill_height=True) as page:
+            with gr.Row(elem_id="fd-head"):
+                gr.Markdown(_head(settings.company), elem_id="fd-title", sanitize_html=True)
+                new = gr.Button("New chat", elem_id="fd-new", size="sm", min_width=90, scale=0)
+                earlier = gr.Button("Earlier chats", elem_id="fd-earlier", size="sm", min_width=110, scale=0)
+            self._is_open = gr.State(False)
+            with gr.Column(visible=False, elem_id="fd-drawer") as self._drawer:
+                self._list = gr.Dataset(
+                    components=["textbox"], samples=[], label="Your earlier chats", elem_id="fd-list", type="values"
+                )
+            self._chat = self._chatbot()
+            self._notice = gr.Markdown(visible=False, elem_id="fd-notice", sanitize_html=True)
+            self._again = gr.Button("Try again", visible=False, elem_id="fd-again", size="sm", scale=0)
+            with gr.Row(visible=False, elem_id="fd-comment") as self._comment_row:
+                self._comment = gr.Textbox(
+                    label="What was wrong? (optional)", elem_id="fd-comment-text", scale=4, max_length=1000
+                )
+                tell = gr.Button("Send feedback", size="sm", scale=0, min_width=130)
+            self._loading = gr.Markdown(visible=False, elem_id="fd-loading", sanitize_html=True)
+            self._box = gr.Textbox(
+                label="Your message",
+                show_label=False,
+                container=False,
+                placeholder="Write a message…",
+                elem_id="fd-input",
+                lines=1,
+                max_lines=6,
+                max_length=settings.limits.message_characters * 4,  # longer ones are refused in words, not cut
+                submit_btn="➤",
+                autofocus=True,
+                html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
+            )
+            gr.Markdown(_foot(settings), elem_id="fd-foot", sanitize_html=True)
+            # Names of rows, not proofs: each is looked up under the visitor of the cookie before it is used.
+            self._conversation = gr.Textbox(visible="hidden", elem_id="fd-conversation")
+            self._ticket = gr.Textbox(visible="hidden", elem_id="fd-ticket")
+            self._rated = gr.Textbox(visible="hidden", elem_id="fd-rated")
+            timer = gr.Timer(2, active=False)
+            self._wire(page, new, earlier, tell, timer)
+        return page
+
+    def _chatbot(self) -> gr.Chatbot:
+        starters = [{"text": starter} for starter in self._settings.starters]
+        return gr.Chatbot(
+            elem_id="fd-chat",
+            label=f"Chat with {self._settings.company}",
+            show_label=False,
+            container=False,
+            height=None,
+            scale=1,
+            placeholder=_welcome(self._settings),
+            examples=starters or None,
+            buttons=["copy"],
+            layout="bubble",
+            sanitize_html=True,
+            allow_tags=False,
+            latex_delimiters=[],
+            line_breaks=False,
+            allow_file_downloads=False,
+            group_consecutive_messages=False,
+            feedback_options=("Like", "Dislike"),
+        )
+
+    def _wire(self, page: gr.Blocks, new: gr.Button, earlier: gr.Button, tell: gr.Button, timer: gr.Timer) -> None:
+        state = [self._chat, self._box, self._conversation, self._ticket, self._notice, self._again]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        free = {**quiet, "concurrency_limit": None}
+        turn = {
+            **quiet,
+            "concurrency_limit": self._settings.limits.waiting_turns,
+            "concurrency_id": "turns",
+            "outputs": state,
+        }
+        sent = [self._conversation, self._ticket]
+        self._box.submit(self.send, [self._box, *sent], **turn)
+        self._chat.example_select(self.pick, sent, **turn)
+        self._chat.option_select(self.pick, sent, **turn)
+        self._chat.retry(self.retry, self._conversation, **turn)
+        self._again.click(self.retry, self._conversation, **turn)
+        self._box.stop(self.stop, None, None, **free)
+        rating = [self._comment_row, self._comment, self._rated, self._notice]
+        self._chat.like(self.like, self._conversation, rating, **free)
+        tell.click(self.tell, [self._rated, self._comment], rating, **free)
+        self._comment.submit(self.tell, [self._rated, self._comment], rating, **free)
+        earlier.click(self.toggle, self._is_open, [self._is_open, self._drawer, self._list], **free)
+        self._list.click(self.open, self._list, [*state, self._is_open, self._drawer, self._comment_row], **free)
+        new.click(self.new, None, [*state, self._is_open, self._drawer, self._comment_row], **free)
+        page.load(self.load, None, [*state, self._loading, timer], **free)
+        timer.tick(self.tick, None, [self._loading, timer], **free)
+
+    # ----- events that answer a message ------------------------------------------------------------------------
+
+    def send(self, text: str, conversation_id: str, ticket: str, request: gr.Request) -> Iterator[Any]:
+        """Answer what was typed."""
+        yield from self._turn(text, conversation_id, ticket, request, typed=True)
+
+    def pick(self, conversation_id: str, ticket: str, request: gr.Request, event: gr.SelectData) -> Iterator[Any]:
+        """Answer a first question or a quick reply that was picked."""
+        value = event.value.get("text", "") if isinstance(event.value, dict) else event.value
+        yield from self._turn(str(value or ""), conversation_id, ticket, request)
+
+    def retry(self, conversation_id: str, request: gr.Request) -> Iterator[Any]:
+        """Answer the last message of the conversation once more."""
+        visitor_id = self._visitor(request)
+        history = self._history(visitor_id, conversation_id)
+        asked = next((message for message in reversed(history) if message.role == "user"), None)
+        if visitor_id is None or asked is None or asked.client_message_id is None:
+            yield self._screen(notice=_NO_COOKIE if visitor_id is None else _OTHER_PAGE)
+            return
+        again = TurnRequest(visitor_id, conversation_id, asked.content, asked.client_message_id, retry=True)
+        try:
+            self._limits.admit(visitor_id, _address(request), asked.content)
+        except TurnError as error:
+            yield self._screen(notice=escape(str(error)))
+            return
+        yield from self._answer(again, request, history[: history.index(asked) + 1])
+
+    def _turn(
+        self, text: str, conversation_id: str, ticket: str, request: gr.Request, *, typed: bool = False
+    ) -> Iterator[Any]:
+        visitor_id = self._visitor(request)
+        kept = text if typed else None
+        if visitor_id is None:
+            yield self._screen(box=kept, notice=_NO_COOKIE)
+            return
+        if not text.strip():
+            yield self._screen()
+            return
+        try:
+            self._limits.admit(visitor_id, _address(request), text)
+            client_message_id = ticket if _TICKET.fullmatch(ticket or "") else secrets.token_hex(16)
+            asked = TurnRequest(visitor_id, conversation_id or None, text.strip(), client_message_id)
+            message = self._store.add_message(asked)  # from here on the message is kept, whatever happens
+        except TurnError as error:
+            yield self._screen(box=kept, notice=escape(str(error)))
+            return
+        except NotFoundError:
+            yield self._screen(box=kept, notice=_OTHER_PAGE)
+            return
+        history = self._history(visitor_id, message.conversation_id)
+        yield from self._answer(replace(asked, conversation_id=message.conversation_id), request, history)
+
+    def _answer(self, asked: TurnRequest, request: gr.Request, history: list[StoredMessage]) -> Iterator[Any]:
+        """Show the reply as it grows, then the conversation as it is kept."""
+        before = shown.stored(history)
+        yield self._screen(
+            messages=[*before, shown.assistant("", typing=True)],
+            box="",
+            conversation=asked.conversation_id,
+            ticket=secrets.token_hex(16),
+            writing=True,
+        )
+        notice = ""
+        try:
+            with self._limits.turn(), self._turns.start(asked.visitor_id, request.session_hash or "") as cancelled:
+                yield from self._wait(cancelled.is_set)
+                for reply in self._bot.reply(asked, cancelled):
+                    yield self._screen(messages=[*before, shown.growing(reply)], writing=True)
+        except TurnError as error:
+            notice = escape(str(error))
+        except Exception:  # noqa: BLE001 (the edge: the stack goes to the log, the customer gets a sentence)
+            number = secrets.token_hex(4)
+            _LOG.exception("turn failed, reference %s", number)
+            contact = escape(self._settings.contact)
+            notice = f"Something went wrong on our side (reference {number}). Please try again. {contact}"
+        kept = self._history(asked.visitor_id, asked.conversation_id or "")
+        yield self._screen(
+            messages=shown.stored(kept), thumbs=shown.feedback(kept), notice=notice, again=shown.needs_answer(kept)
+        )
+
+    def _wait(self, stopped: Any) -> Iterator[Any]:
+        """Wait while the models are loaded, so that a message sent early is answered as soon as it can be.
+
+        Raises:
+            TurnError: it took longer than a turn may take.
+        """
+        deadline = time.monotonic() + self._settings.limits.turn_seconds
+        while not self._bot.ready and not stopped():
+            if time.monotonic() > deadline:
+                raise TurnError("The assistant is still starting. Your message is kept; please try again in a minute.")
+            yield self._screen(writing=True)
+            time.sleep(0.25)
+
+    # ----- other events ----------------------------------------------------------------------------------------
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop the reply that is being written on this page."""
+        visitor_id = self._visitor(request)
+        if visitor_id is not None:
+            self._turns.stop(visitor_id, request.session_hash or "")
+
+    def like(self, conversation_id: str, request: gr.Request, event: gr.LikeData) -> tuple[Any, ...]:
+        """Keep a thumb; a thumb down asks what was wrong."""
+        visitor_id = self._visitor(request)
+        history = self._history(visitor_id, conversation_id)
+        place = event.index if isinstance(event.index, int) else event.index[0]
+        if visitor_id is None or not 0 <= place < len(history) or history[place].role != "assistant":
+            return gr.skip(), gr.skip(), gr.skip(), _notice(_OTHER_PAGE)
+        value: Rating | None = None  # a thumb that was taken back is an empty word
+        if isinstance(event.liked, bool):
+            value = "up" if event.liked else "down"
+        self._store.rate(history[place].id, visitor_id, value)
+        down = value == "down"
+        return gr.update(visible=down), "", history[place].id if down else "", _notice("")
+
+    def tell(self, message_id: str, comment: str, request: gr.Request) -> tuple[Any, ...]:
+        """Keep what a visitor says was wrong with a reply."""
+        visitor_id = self._visitor(request)
+        if visitor_id is not None and message_id and comment.strip():
+            try:
+                self._store.rate(message_id, visitor_id, "down", comment.strip()[:1000])
+            except NotFoundError:
+                return gr.skip(), gr.skip(), gr.skip(), _notice(_OTHER_PAGE)
+        return gr.update(visible=False), "", "", _notice("Thank you, that helps.")
+
+    def toggle(self, is_open: bool, request: gr.Request) -> tuple[Any, ...]:
+        """Show or hide the visitor's earlier conversations."""
+        if is_open:
+            return False, gr.update(visible=False), gr.skip()
+        visitor_id = self._visitor(request)
+        rows = self._store.conversations(visitor_id, limit=_LISTED) if visitor_id else []
+        labels = [f"{row.title or '…'} · {row.updated_at.astimezone():%d %b %Y, %H:%M}" for row in rows]
+        return True, gr.update(visible=True), gr.Dataset(samples=[[row.id] for row in rows], sample_labels=labels)
+
+    def open(self, sample: list[str], request: gr.Request) -> tuple[Any, ...]:
+        """Open one of the earlier conversations."""
+        return *self._opened(self._visitor(request), str(sample[0])), *_closed()
+
+    def new(self, request: gr.Request) -> tuple[Any, ...]:
+        """Begin a new conversation; it is kept from its first message on."""
+        self.stop(request)
+        screen = self._screen(messages=[], thumbs=[], box="", conversation="", ticket=secrets.token_hex(16))
+        return *screen, *_closed()
+
+    def load(self, request: gr.Request) -> tuple[Any, ...]:
+        """Show the visitor's latest conversation when the page opens."""
+        visitor_id = self._visitor(request)
+        latest = self._store.conversations(visitor_id, limit=1) if visitor_id else []
+        screen = self._opened(visitor_id, latest[0].id if latest else "")
+        return *screen, *self.tick()
+
+    def tick(self) -> tuple[Any, Any]:
+        """Say what is being loaded, until all is."""
+        if self._bot.ready:
+            return gr.update(visible=False), gr.Timer(active=False)
+        words = escape(self._bot.loading or "the models")
+        later = "You can write already; it answers as soon as it can."
+        text = f'<p role="status">The assistant is starting: {words}. {later}</p>'
+        return gr.update(visible=True, value=text), gr.Timer(active=True)
+
+    # ----- parts -----------------------------------------------------------------------------------------------
+
+    def _opened(self, visitor_id: str | None, conversation_id: str) -> tuple[Any, ...]:
+        history = self._history(visitor_id, conversation_id)
+        return self._screen(
+            messages=shown.stored(history),
+            thumbs=shown.feedback(history),
+            conversation=conversation_id if history else "",
+            ticket=secrets.token_hex(16),
+            notice=_NO_COOKIE if visitor_id is None else "",
+            again=shown.needs_answer(history),
+        )
+
+    def _screen(
+        self,
+        *,
+        messages: list[dict[str, Any]] | None = None,
+        thumbs: list[str | None] | None = None,
+        box: str | None = None,
+        conversation: str | None = None,
+        ticket: str | None = None,
+        notice: str = "",
+        again: bool = False,
+        writing: bool = False,
+    ) -> tuple[Any, ...]:
+        """Return values for chat, input, conversation, ticket, notice and the button to try again; None keeps one."""
+        chat: dict[str, Any] = {} if messages is None else {"value": messages}
+        chat |= {} if thumbs is None else {"feedback_value": thumbs}
+        field: dict[str, Any] = {"submit_btn": False if writing else "➤", "stop_btn": "■" if writing else False}
+        field |= {} if box is None else {"value": box}
+        return (
+            gr.update(**chat) if chat else gr.skip(),
+            gr.update(**field),
+            gr.skip() if conversation is None else conversation,
+            gr.skip() if ticket is None else ticket,
+            _notice(notice),
+            gr.update(visible=again),
+        )
+
+    def _visitor(self, request: gr.Request) -> str | None:
+        """Return the visitor that the cookie proves, if the page's session is theirs."""
+        visitor_id = self._visitors.identify(dict(request.cookies))
+        if visitor_id is None or not self._turns.owns(visitor_id, request.session_hash or ""):
+            return None
+        return visitor_id
+
+    def _history(self, visitor_id: str | None, conversation_id: str) -> list[StoredMessage]:
+        if visitor_id is None or not conversation_id:
+            return []
+        try:
+            return list(self._store.conversation(conversation_id, visitor_id))
+        except NotFoundError:
+            return []
+
+
+def _closed() -> tuple[Any, ...]:
+    return False, gr.update(visible=False), gr.update(visible=False)
+
+
+def _notice(sentence: str) -> Any:
+    text = f'<p role="alert">{sentence}</p>' if sentence else ""
+    return gr.update(value=text, visible=bool(sentence))
+
+
+def _address(request: gr.Request) -> str:
+    return str(request.client.host) if request.client else "unknown"
+
+
+def _head(company: str) -> str:
+    return f'<h1>{escape(company)}</h1><p class="fd-ai">You are talking to an AI assistant. It can make mistakes.</p>'
+
+
+def _welcome(settings: Settings) -> str:
+    greeting = f'<div class="fd-greeting">{escape(settings.greeting)}</div>' if settings.greeting else ""
+    return f'<div class="fd-welcome">{greeting}</div>'
+
+
+def _foot(settings: Settings) -> str:
+    parts = [escape(part) for part in (settings.hours, settings.contact) if part]
+    return f"<p>{' · '.join(parts)}</p>" if parts else ""

@@ -1,0 +1,61 @@
+"""Mounts the Gradio pages on the web application, with every door of Gradio closed that they do not need."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from chatbot.ui.style import css, head, theme
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+    from chatbot.config import Settings
+    from chatbot.store import Store
+    from chatbot.web.app import Bot
+    from chatbot.web.cookies import Operators, Visitors
+    from chatbot.web.limits import Limits, Turns
+
+
+def mount(
+    app: FastAPI,
+    bot: Bot,
+    store: Store,
+    settings: Settings,
+    visitors: Visitors,
+    operators: Operators,
+    limits: Limits,
+    turns: Turns,
+) -> None:
+    """Mount the operators' page at `/admin` and the chat at `/`."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
+    import gradio
+
+    from chatbot.ui.chat import ChatPage
+    from chatbot.ui.operators import operator_page
+
+    closed: dict[str, Any] = {
+        "footer_links": [],
+        "run_history": False,
+        "show_error": False,
+        "max_file_size": "1kb",
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "mcp_server": False,
+        "pwa": False,
+        "theme": theme(),
+        "css": css(),
+        "head": head(),
+    }
+
+    def signed_in(request: Request) -> str | None:
+        return operators.identify(request.cookies)
+
+    desk = operator_page(store, settings)
+    desk.queue(api_open=False, max_size=16)
+    gradio.mount_gradio_app(app, desk, path="/admin", auth_dependency=signed_in, **closed)
+
+    chat = ChatPage(bot, store, settings, visitors, limits, turns).build()
+    # Each place for a turn needs one waiting event, beside which stops, thumbs and page loads must get through.
+    chat.queue(api_open=False, max_size=settings.limits.waiting_turns * 4)
+    gradio.mount_gradio_app(app, chat, path="/", **closed)

@@ -1,0 +1,123 @@
+"""The operators' page: every conversation, found by what was said, how it was rated and what was decided."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from chatbot.errors import NotFoundError
+from chatbot.store import ConversationFilter, ConversationRow
+from chatbot.types import KINDS
+from chatbot.ui import words
+
+if TYPE_CHECKING:
+    from chatbot.config import Settings
+    from chatbot.errors import NotFoundError
+from chatbot.store import Store
+
+PAGE_ROWS = 25
+ANY = "any"
+_HEADS = ["Last message", "Begins with", "Messages", "Thumbs", "Last reply", "Intent", "Least sure", "Id"]
+
+
+def operator_page(store: Store, settings: Settings) -> gr.Blocks:
+    """Return the page; who may see it is decided before it, at the doorway."""
+    return _OperatorPage(store, settings).build()
+
+
+class _OperatorPage:
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+
+    def build(self) -> gr.Blocks:
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+        with gr.Blocks(title=f"Operators · {self._settings.company}", analytics_enabled=False) as page:
+            gr.Markdown(self._head(), elem_id="fd-desk-head", sanitize_html=False)
+            with gr.Row(elem_id="fd-filters"):
+                text = gr.Textbox(label="Search", placeholder="Words in a message, or a visitor", scale=3)
+                rating = gr.Dropdown([ANY, "up", "down"], value=ANY, label="Thumb", min_width=110)
+                kind = gr.Dropdown([ANY, *KINDS], value=ANY, label="Kind of reply", min_width=150)
+                intent = gr.Dropdown([ANY, *sorted(self._settings.intents)], value=ANY, label="Intent", min_width=160)
+                highest = gr.Slider(0, 1, value=1, step=0.05, label="Probability at most (1 = any)", min_width=180)
+            filters = [text, rating, kind, intent, highest]
+            table = gr.Dataframe(
+                headers=_HEADS,
+                datatype="str",
+                type="array",
+                interactive=False,
+                wrap=True,
+                show_label=False,
+                buttons=[],
+                max_height=360,
+                elem_id="fd-table",
+                column_widths=["14%", "29%", "8%", "7%", "10%", "14%", "8%", "10%"],
+            )
+            with gr.Row(elem_id="fd-pages"):
+                newer = gr.Button("← Newer", size="sm", scale=0, min_width=100)
+                place = gr.Markdown(elem_id="fd-place", sanitize_html=True)
+                older = gr.Button("Older →", size="sm", scale=0, min_width=100)
+            detail = gr.Markdown(words.conversation([]), elem_id="fd-detail", sanitize_html=True, latex_delimiters=[])
+            offset = gr.State(0)
+            listing = [table, offset, place]
+            changes = (text.submit, text.blur, rating.change, kind.change, intent.change, highest.release)
+            for moment in (page.load, *changes):
+                moment(self.first, filters, listing, **quiet)
+            newer.click(self.newer, [offset, *filters], listing, **quiet)
+            older.click(self.older, [offset, *filters], listing, **quiet)
+            table.select(self.show, None, detail, **quiet)
+        return page
+
+    def first(self, *filters: Any) -> tuple[Any, ...]:
+        """Show the newest conversations that fit."""
+        return self._page(0, *filters)
+
+    def newer(self, offset: int, *filters: Any) -> tuple[Any, ...]:
+        """Show the page before this one."""
+        return self._page(max(0, offset - PAGE_ROWS), *filters)
+
+    def older(self, offset: int, *filters: Any) -> tuple[Any, ...]:
+        """Show the page behind this one, if there is one."""
+        page = self._page(offset + PAGE_ROWS, *filters)
+        return page if page[0] else self._page(offset, *filters)
+
+    def show(self, event: gr.SelectData) -> str:
+        """Show the conversation of the row that was chosen, wherever the table was sorted to."""
+        row = event.row_value if isinstance(event.row_value, list) else []
+        try:
+            return words.conversation(self._store.turns(str(row[-1])) if row else [])
+        except NotFoundError:
+            return words.conversation([])
+
+    def _page(self, offset: int, text: str, rating: str, kind: str, intent: str, highest: float) -> tuple[Any, ...]:
+        wanted = ConversationFilter(
+            text=text.strip() or None,
+            rating=None if rating == ANY else rating,  # type: ignore[arg-type]  # the dropdown holds these words only
+            kind=None if kind == ANY else kind,  # type: ignore[arg-type]
+            intent=None if intent == ANY else intent,
+            max_probability=None if highest >= 1 else highest,
+        )
+        rows = self._store.search(wanted, limit=PAGE_ROWS, offset=offset)
+        span = f"{offset + 1}–{offset + len(rows)}" if rows else "No conversation fits."
+        return [_cells(row) for row in rows], offset, span
+
+    def _head(self) -> str:
+        return (
+            f'<div class="fd-bar"><h1>{escape(self._settings.company)} · Conversations</h1>'
+            '<form method="post" action="/sign-out"><button class="fd-out">Sign out</button></form></div>'
+        )
+
+
+def _cells(row: ConversationRow) -> list[str]:
+    thumbs = " ".join(part for part in ("👍" * min(row.rated_up, 1), "👎" * min(row.rated_down, 1)) if part)
+    return [
+        f"{row.updated_at:%Y-%m-%d %H:%M}",
+        row.title,
+        str(row.messages),
+        thumbs,
+        row.last_kind or "–",
+        row.last_intent or "–",
+        words.percent(row.lowest_probability),
+        row.id,
+    ]

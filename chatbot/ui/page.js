@@ -1,0 +1,44 @@
+(() => {
+  "use strict";
+  const find = (selector) => document.querySelector(selector);
+  const coarse = matchMedia("(pointer: coarse)").matches; // focus would open the keyboard of a phone
+
+  // After a quick reply, a first question or a new chat, the next words belong in the input again.
+  const focusInput = () => { if (!coarse) find("#fd-input textarea")?.focus(); };
+  document.addEventListener("click", (event) => {
+    if (event.target.closest(".option, .example, #fd-new, #fd-again, #fd-list button")) setTimeout(focusInput, 60);
+  });
+
+  // Copy what is read, not the HTML that stands behind it.
+  const copy = async (text) => {
+    if (navigator.clipboard) return navigator.clipboard.writeText(text);
+    const area = Object.assign(document.createElement("textarea"), { value: text });
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy"); // without https there is no clipboard
+    area.remove();
+  };
+  addEventListener("click", (event) => {
+    const button = event.target.closest?.("#fd-chat button[title^='Copy'], #fd-chat button[aria-label^='Copy']");
+    const row = button?.closest(".message-row, .bubble-wrap > *");
+    const words = row?.querySelector(".fd-answer, .fd-said");
+    if (!words) return;
+    event.stopImmediatePropagation();
+    copy(words.innerText.trim()).then(() => {
+      button.classList.add("fd-copied");
+      setTimeout(() => button.classList.remove("fd-copied"), 1500);
+    });
+  }, true);
+
+  // Gradio names neither its send and stop buttons nor the field for a reader of screens.
+  const name = () => {
+    for (const [selector, label] of [["#fd-input .submit-button", "Send"], ["#fd-input .stop-button", "Stop"]]) {
+      const button = find(selector);
+      if (button && button.getAttribute("aria-label") !== label) {
+        button.setAttribute("aria-label", label);
+        button.title = label;
+      }
+    }
+  };
+  new MutationObserver(name).observe(document.documentElement, { childList: true, subtree: true });
+})();

@@ -1,0 +1,162 @@
+"""A turn in words: what was understood, what was found, what was decided and why. All of it escaped text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from chatbot.store import TurnRecord
+from chatbot.types import Citation, Decision
+from chatbot.web import markup
+
+KINDS: Mapping[str, str] = {
+    "approved": "Sent an approved answer, word for word",
+    "grounded": "Wrote an answer from entries",
+    "ask": "Asked back",
+    "act": "Carried out an action",
+    "chat": "Made small talk",
+    "offer": "Offered something",
+    "hand_over": "Handed over to a person",
+    "decline": "Declined to answer",
+}
+REASONS: Mapping[str, str] = {
+    "entry_answers": "one approved entry answers with the fitted certainty",
+    "evidence_supports": "the model wrote from the entries and the gate agreed",
+    "evidence_quoted": "what the model wrote did not pass the gate, so the entry itself is quoted",
+    "unclear": "two readings are likely and neither is certain",
+    "small_talk": "no fact was asked for",
+    "nothing_fits": "no entry answers",
+    "out_of_scope": "it is not a matter of this company",
+    "person_wanted": "the customer asked for a person",
+    "model_failed": "a part failed while answering",
+}
+SETS: Mapping[str, str] = {
+    "intent": "Intent",
+    "next_step": "Next step",
+    "support": "Entries support an answer",
+    "out_of_scope": "Out of scope",
+}
+WITNESSES: Sequence[str] = ("both", "model", "encoder", "person")
+STEPS: Mapping[str, str] = {
+    "read": "understanding",
+    "find": "searching",
+    "decide": "deciding",
+    "write": "writing",
+    "first_text": "until the first words",
+    "total": "in all",
+}
+SOURCES: Mapping[str, str] = {
+    "adapter": "Adapter",
+    "knowledge": "Knowledge",
+    "calibration": "Calibration",
+    "prompt": "Prompt",
+    "prompt_sha256": "Prompt",
+    "seed": "Seed",
+}
+_TOLD = {"hits", "seconds", *SOURCES}
+
+
+def conversation(turns: Sequence[TurnRecord]) -> str:
+    """Return a conversation as an operator reads it: each turn with what led to its reply."""
+    if not turns:
+        return "<p>Choose a conversation in the list.</p>"
+    return f'<div class="fd-turns">{"".join(_turn(turn) for turn in turns)}</div>'
+
+
+def decision(made: Decision | None) -> str:
+    """Return one sentence on what was decided and why."""
+    if made is None:
+        return "Nothing was decided: the turn ended before."
+    sentence = f"{KINDS.get(made.kind, made.kind)}, because {REASONS.get(made.reason, made.reason)}"
+    return sentence + (f" (probability {percent(made.probability)})." if made.probability is not None else ".")
+
+
+def percent(probability: float | None) -> str:
+    """Return a probability as text."""
+    return "–" if probability is None else f"{100 * probability:.1f} %"
+
+
+def _turn(turn: TurnRecord) -> str:
+    state = [] if turn.status == "done" else [f"{turn.status}"]
+    state += ["replaced by a later reply"] if turn.superseded else []
+    state += [f"thumb {turn.rating}"] if turn.rating else []
+    tags = "".join(f'<span class="fd-tag">{escape(tag)}</span>' for tag in state)
+    remark = f'<p class="fd-remark">“{markup.text(turn.comment)}”</p>' if turn.comment else ""
+    time = f"{turn.started_at:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f'<section class="fd-turn"><p class="fd-when">{time} {tags}</p>'
+        f'<div class="fd-line"><b>Customer</b><div>{markup.text(turn.message.content)}</div></div>'
+        f'<div class="fd-line"><b>Reply</b><div>{markup.text(turn.reply.content) or "–"}</div></div>{remark}'
+        f'<p class="fd-why">{escape(decision(turn.decision))}</p>'
+        f"<details><summary>How it came about</summary>{_trace(turn)}</details></section>"
+    )
+
+
+def _trace(turn: TurnRecord) -> str:
+    parts = [_understood(turn), _found(turn), _cited(turn.reply.citations), _timings(turn), _sources(turn.trace)]
+    rest = {key: value for key, value in turn.trace.items() if key not in _TOLD}
+    if rest:
+        parts.append(_table("Further details", ("", ""), [(key, _plain(value)) for key, value in rest.items()]))
+    return "".join(part for part in parts if part) or "<p>No trace was kept.</p>"
+
+
+def _understood(turn: TurnRecord) -> str:
+    tables = []
+    for name in dict.fromkeys(label.set for label in turn.labels):
+        labels = [label for label in turn.labels if label.set == name]
+        witnesses = [witness for witness in WITNESSES if any(label.witness == witness for label in labels)]
+        values: dict[tuple[str, str], float] = {(label.label, label.witness): label.probability for label in labels}
+        rows = [
+            (label, *(percent(values.get((label, witness))) for witness in witnesses))
+            for label in dict.fromkeys(label.label for label in labels)
+        ]
+        title = f"Understood: {SETS.get(name, name)}"
+        tables.append(_table(title, ("", *(f"by {witness}" for witness in witnesses)), rows))
+    return "".join(tables)
+
+
+def _found(turn: TurnRecord) -> str:
+    rows = []
+    for hit in turn.trace.get("hits") or []:
+        if isinstance(hit, Mapping):
+            similarity = _number(hit.get("score"), plain=True)
+            rows.append((str(hit.get("id", "?")), _number(hit.get("probability")), similarity))
+        elif isinstance(hit, Sequence) and not isinstance(hit, str) and hit:
+            rest = [*hit[1:], None, None]
+            rows.append((str(hit[0]), _number(rest[0]), _number(rest[1], plain=True)))
+    return _table("Found in the knowledge base", ("entry", "answers with", "similarity"), rows) if rows else ""
+
+
+def _cited(citations: Sequence[Citation]) -> str:
+    rows = [(f"[{cited.number}] {cited.entry_id}", cited.title) for cited in citations]
+    return _table("Cited", ("entry", "title"), rows) if rows else ""
+
+
+def _timings(turn: TurnRecord) -> str:
+    seconds = [(STEPS.get(step, step), value) for step, value in turn.seconds.items()]
+    words = ", ".join(f"{step} {value:.2f} s" for step, value in seconds if isinstance(value, int | float))
+    return f"<p><b>Time:</b> {escape(words)}.</p>" if words else ""
+
+
+def _sources(trace: Mapping[str, Any]) -> str:
+    rows = [(name, _plain(trace[key])) for key, name in SOURCES.items() if trace.get(key) not in (None, "")]
+    return _table("Made with", ("", ""), rows) if rows else ""
+
+
+def _number(value: object, *, plain: bool = False) -> str:
+    if not isinstance(value, int | float):
+        return "–"
+    return f"{value:.3f}" if plain else percent(float(value))
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    top = f"<thead><tr>{head}</tr></thead>" if any(heads) else ""
+    return f"<h4>{escape(title)}</h4><table>{top}<tbody>{body}</tbody></table>"

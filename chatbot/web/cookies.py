@@ -1,0 +1,113 @@
+"""The signed cookies: which visitor a browser is, and which operator has signed in.
+
+A browser can lose or withhold its cookies, never make one up. On a site of `allowed_origins` the chat stands in a
+frame of another site, where browsers keep a cookie only when it says `SameSite=None; Secure; Partitioned`; they
+accept that over https, and over plain http from `localhost` and loopback addresses alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+VISITOR_COOKIE = "frontdesk_visitor"
+OPERATOR_COOKIE = "frontdesk_operator"
+VISITOR_SECONDS = 180 * 24 * 3600
+OPERATOR_SECONDS = 8 * 3600
+
+_VISITOR_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def of_headers(headers: Headers) -> dict[str, str]:
+    """Return the cookies that a request brought; a malformed header brings none."""
+    jar: SimpleCookie = SimpleCookie()
+    try:
+        jar.load(headers.get("cookie", ""))
+    except CookieError:
+        return {}
+    return {name: morsel.value for name, morsel in jar.items()}
+
+
+def is_secure(scope: Scope) -> bool:
+    """Say whether browsers regard this request as secure: https, or this very machine."""
+    if scope.get("scheme") == "https":
+        return True
+    host = Headers(scope=scope).get("host", "").rsplit("@")[-1]
+    name = host.partition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0]
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Visitors:
+    """Makes and reads the visitor cookie. `framed` says that other sites may show the chat in a frame."""
+
+    secret: str
+    framed: bool = False
+
+    def identify(self, cookies: Mapping[str, str]) -> str | None:
+        """Return the visitor id that the cookies prove, None without a valid cookie."""
+        try:
+            visitor_id = self._signer().unsign(cookies.get(VISITOR_COOKIE, "")).decode()
+        except (BadSignature, UnicodeDecodeError):
+            return None
+        return visitor_id if _VISITOR_ID.fullmatch(visitor_id) else None
+
+    def header(self, visitor_id: str | None, scope: Scope) -> str:
+        """Return the value of a Set-Cookie header for a known visitor, or for a new one."""
+        value = self._signer().sign(visitor_id or secrets.token_hex(16)).decode()
+        cookie = f"{VISITOR_COOKIE}={value}; Path=/; Max-Age={VISITOR_SECONDS}; HttpOnly"
+        if self.framed and is_secure(scope):
+            return f"{cookie}; SameSite=None; Secure; Partitioned"
+        return f"{cookie}; SameSite=Lax" + ("; Secure" if scope.get("scheme") == "https" else "")
+
+    def _signer(self) -> Signer:
+        return Signer(self.secret, salt="frontdesk.visitor", digest_method=_sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class Operators:
+    """Makes and reads the cookie of a signed-in operator."""
+
+    secret: str
+
+    def identify(self, cookies: Mapping[str, str]) -> str | None:
+        """Return the name that the cookies prove, None without a valid cookie or after it has expired."""
+        try:
+            name = self._serializer().loads(cookies.get(OPERATOR_COOKIE, ""), max_age=OPERATOR_SECONDS)
+        except BadSignature:
+            return None
+        return name if isinstance(name, str) else None
+
+    def header(self, name: str, scope: Scope) -> str:
+        """Return the value of a Set-Cookie header that signs `name` in."""
+        return self._cookie(self._serializer().dumps(name), OPERATOR_SECONDS, scope)
+
+    def farewell(self, scope: Scope) -> str:
+        """Return the value of a Set-Cookie header that signs out."""
+        return self._cookie("", 0, scope)
+
+    def _cookie(self, value: str, seconds: int, scope: Scope) -> str:
+        cookie = f"{OPERATOR_COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax"
+        return cookie + ("; Secure" if scope.get("scheme") == "https" else "")
+
+    def _serializer(self) -> URLSafeTimedSerializer:
+        return URLSafeTimedSerializer(self.secret, salt="frontdesk.operator", signer_kwargs={"digest_method": _sha256})
+
+
+def _sha256(data: bytes = b"") -> object:
+    import hashlib
+
+    return hashlib.sha256(data)

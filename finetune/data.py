@@ -1,0 +1,266 @@
+"""From transcripts to training trees: what each turn teaches, and why a reply is or is not learnt.
+
+A reply is a target for writing only if it would pass the gate: with the entries it names, or with entries
+that search finds for it. Replies without facts train as they are. The others stand as history and are counted.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chatbot import gate
+from chatbot.prompt import Renderer
+from chatbot.types import Message
+from finetune.tree import ROOT, Node, Tree
+from knowledge_base.entry import Entry
+
+if TYPE_CHECKING:
+    from finetune.transcripts import Transcript
+    from knowledge_base.search import KnowledgeBase
+
+SUPPORT = ("full", "part", "none")
+SHOWN_ENTRIES = 3  # entries in K; the serving side shows as many (chatbot.model)
+OUT_OF_SCOPE = "out_of_scope"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Entries shown to one turn: how far they support an answer, and the answer written from them (or none)."""
+
+    entries: tuple[Entry, ...]
+    support: str
+    sentences: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one customer message teaches. `message` is its index; `writes` says that the reply trains as it is."""
+
+    message: int
+    writes: bool = False
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(slots=True)
+class Labels:
+    """Label names a set, in row order."""
+
+    sets: Mapping[str, tuple[str, ...]]
+    index: dict[str, dict[str, int]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.index = {name: {label: i for i, label in enumerate(labels)} for name, labels in self.sets.items()}
+
+    @classmethod
+    def of(cls, transcripts: Sequence[Transcript]) -> Labels:
+        """Collect the labels that occur, sorted by name."""
+        messages = [message for transcript in transcripts for message in transcript.messages]
+        intents = {intent for m in messages if m.role == "user" for intent in m.intents}
+        steps = {m.action for m in messages if m.role == "assistant" and m.action}
+        sets = {"intent": tuple(sorted(intents)), "next_step": tuple(sorted(steps)), "support": SUPPORT}
+        return cls({name: labels for name, labels in sets.items() if labels})
+
+    def target(self, name: str, labels: Sequence[str]) -> dict[int, float]:
+        """Return the target distribution over a set; labels that the set does not know are left out."""
+        known = [self.index[name][label] for label in labels if label in self.index.get(name, {})]
+        return {i: 1 / len(known) for i in known}
+
+
+@dataclass(slots=True)
+class Lesson:
+    """A transcript with what its turns teach."""
+
+    transcript: Transcript
+    turns: list[Turn]
+
+
+def lessons(
+    transcripts: Sequence[Transcript],
+    knowledge: KnowledgeBase | None,
+    *,
+    unsupported_too: bool = False,
+    seed: int = 0,
+) -> tuple[list[Lesson], Counter[str]]:
+    """Decide for every reply whether and how it trains writing; also return the counts of the decisions."""
+    counts: Counter[str] = Counter()
+    taught = []
+    for transcript in transcripts:
+        chance = random.Random(f"{seed}:{transcript.id}")  # noqa: S311 (variety of training rows, not secrecy)
+        turns = [
+            _turn(transcript.messages, index, knowledge, counts, chance, unsupported_too=unsupported_too)
+            for index, message in enumerate(transcript.messages)
+            if message.role == "user"
+        ]
+        taught.append(Lesson(transcript, turns))
+    return taught, counts
+
+
+def _turn(
+    messages: Sequence[Message],
+    index: int,
+    knowledge: KnowledgeBase | None,
+    counts: Counter[str],
+    chance: random.Random,
+    *,
+    unsupported_too: bool,
+) -> Turn:
+    reply = messages[index + 1] if index + 1 < len(messages) else None
+    if reply is None or reply.role != "assistant":
+        return Turn(index)
+    found = _found(knowledge, messages, index)
+    unanswerable = OUT_OF_SCOPE in messages[index].intents or reply.action == "decline"
+    refusal = (Evidence(found[:SHOWN_ENTRIES], "none"),) if found and unanswerable else ()
+    if reply.author == "bot":
+        counts["written by a bot"] += 1
+        return Turn(index, evidence=refusal)
+    named = tuple(knowledge.entries[i] for i in reply.evidence if i in knowledge.entries) if knowledge else ()
+    if named:
+        sentences = gate.align(reply.content, named)
+        if sentences is not None:
+            counts["grounded in the entries they name"] += 1
+            return Turn(index, evidence=_shown(named, sentences, found, chance))
+    if not gate.has_facts(reply.content):
+        counts["without facts"] += 1
+        return Turn(index, writes=True, evidence=refusal)
+    sentences = gate.align(reply.content, found) if found else None
+    if sentences is not None:
+        counts["grounded in entries that search finds"] += 1
+        used = sorted({number for number, _ in sentences})
+        cited = tuple(found[number - 1] for number in used)
+        renumbered = [(used.index(number) + 1, sentence) for number, sentence in sentences]
+        return Turn(index, evidence=_shown(cited, renumbered, found, chance))
+    counts["state facts that no entry holds"] += 1
+    return Turn(index, writes=unsupported_too, evidence=refusal)
+
+
+def _found(knowledge: KnowledgeBase | None, messages: Sequence[Message], index: int) -> tuple[Entry, ...]:
+    """Return the entries that search finds for a message in its conversation, best first."""
+    if knowledge is None:
+        return ()
+    hits = knowledge.search(messages[index].content, context=previous_message(messages, index), k=2 * SHOWN_ENTRIES)
+    return tuple(hit.entry for hit in hits)
+
+
+def previous_message(messages: Sequence[Message], index: int) -> str:
+    """Return the customer's message before the one at `index`, or an empty string."""
+    return next((m.content for m in reversed(messages[:index]) if m.role == "user"), "")
+
+
+def _shown(
+    cited: tuple[Entry, ...],
+    sentences: Sequence[tuple[int, str]],
+    found: tuple[Entry, ...],
+    chance: random.Random,
+) -> tuple[Evidence, ...]:
+    """Return the evidence of a grounded turn, and in one turn of four the same turn with evidence missing.
+
+    As when serving, entries stand in the order of search; a cited entry that search missed takes the last places.
+    """
+    ids = {entry.id for entry in cited}
+    others = [entry for entry in found if entry.id not in ids]
+    places = [*found[:SHOWN_ENTRIES]]
+    for entry in cited:
+        if entry not in places:
+            if len(places) >= SHOWN_ENTRIES:
+                last = max((i for i, e in enumerate(places) if e.id not in ids), default=None)
+                if last is not None:
+                    places.pop(last)
+            places.append(entry)
+    numbers = {entry.id: places.index(entry) + 1 for entry in cited}
+    written = tuple((numbers[cited[number - 1].id], sentence) for number, sentence in sentences)
+    evidence = [Evidence(tuple(places), "full", written)]
+    if others and chance.random() < 0.25:
+        used = [cited[number - 1] for number, _ in sentences]
+        if len(set(used)) > 1:
+            evidence.append(Evidence(tuple([used[0], *others][:SHOWN_ENTRIES]), "part"))
+        else:
+            evidence.append(Evidence(tuple(others[:SHOWN_ENTRIES]), "none"))
+    return tuple(evidence)
+
+
+def trees(lesson: Lesson, renderer: Renderer, labels: Labels, max_length: int) -> list[Tree]:
+    """Return the trees of a conversation; it is cut between turns where one would exceed `max_length` tokens."""
+    messages = lesson.transcript.messages
+    segments = [renderer.message(message) for message in messages]
+    firsts = renderer.firsts(segments)
+    grown: list[Tree] = []
+    turns = list(lesson.turns)
+    while turns:
+        first = firsts[turns[0].message]
+        taken = 1
+        tree = _tree(lesson, turns[:1], first, segments, renderer, labels)
+        while taken < len(turns) and firsts[turns[taken].message] == first:
+            larger = _tree(lesson, turns[: taken + 1], first, segments, renderer, labels)
+            if larger.n_tokens > max_length:
+                break
+            tree, taken = larger, taken + 1
+        if any(node.labels or node.n_written for node in tree.nodes):
+            grown.append(tree)
+        turns = turns[taken:]
+    return grown
+
+
+def _tree(
+    lesson: Lesson,
+    turns: Sequence[Turn],
+    first: int,
+    segments: Sequence[list[int]],
+    renderer: Renderer,
+    labels: Labels,
+) -> Tree:
+    """Build the trunk from message `first` to the last of the turns, and the leaves of these turns."""
+    messages = lesson.transcript.messages
+    by_message = {turn.message: turn for turn in turns}
+    end = turns[-1].message
+    nodes: list[Node] = []
+    trunk = ROOT
+    for index in range(first, end + 1):
+        message = messages[index]
+        if message.role == "assistant" and not (index > first and messages[index - 1].role == "user"):
+            nodes.append(Node(trunk, tuple(segments[index])))
+            trunk = len(nodes) - 1
+        elif message.role == "user":
+            nodes.append(Node(trunk, tuple(segments[index])))
+            trunk = len(nodes) - 1
+            turn = by_message.get(index)
+            if turn:
+                _add_evidence(nodes, trunk, turn, renderer, labels)
+            followed = index + 1 < len(messages) and messages[index + 1].role == "assistant"
+            target = _targets(messages, index, labels) if turn else {}
+            reply_follows = followed and (index + 1 <= end or (turn is not None and turn.writes))
+            if target or reply_follows:
+                nodes.append(Node(trunk, tuple(renderer.reply_head), labels=target, key=(index, "H")))
+            if reply_follows:  # the reply continues H: both are the same tokens
+                rest = segments[index + 1][len(renderer.reply_head) :]
+                n_written = rest.index(renderer.end_of_turn) + 1 if turn and turn.writes else 0
+                nodes.append(Node(len(nodes) - 1, tuple(rest), n_written, key=(index, "A")))
+                trunk = len(nodes) - 1
+    return Tree(lesson.transcript.id, tuple(nodes))
+
+
+def _targets(messages: Sequence[Message], index: int, labels: Labels) -> dict[str, dict[int, float]]:
+    following = messages[index + 1] if index + 1 < len(messages) else None
+    action = following.action if following and following.role == "assistant" else None
+    targets: dict[str, dict[int, float]] = {}  # a label that the rows do not know leaves its target empty
+    if messages[index].intents and "intent" in labels.sets:
+        targets["intent"] = labels.target("intent", messages[index].intents)
+    if action and "next_step" in labels.sets:
+        targets["next_step"] = labels.target("next_step", [action])
+    return targets
+
+
+def _add_evidence(nodes: list[Node], trunk: int, turn: Turn, renderer: Renderer, labels: Labels) -> None:
+    for evidence in turn.evidence:
+        entries = renderer.fitting(evidence.entries)
+        if any(number > len(entries) for number, _ in evidence.sentences):
+            continue  # a cited entry did not fit into K
+        nodes.append(Node(trunk, tuple(renderer.knowledge(entries))))
+        support = {"support": labels.target("support", [evidence.support])}
+        nodes.append(Node(len(nodes) - 1, tuple(renderer.reply_head), labels=support, key=(turn.message, "H'")))
+        if evidence.sentences:
+            written = renderer.written(list(evidence.sentences))
+            nodes.append(Node(len(nodes) - 1, tuple(written), len(written), key=(turn.message, "W")))

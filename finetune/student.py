@@ -1,0 +1,148 @@
+"""The model in training: a base with a LoRA adapter and the label rows, fed with packs of trees.
+
+Its state is only what is trained (adapter and rows), so checkpoints are small and the base stays untouched.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, log_softmax
+
+from finetune.tree import Pack
+
+LORA_PREFIX, ROWS_PREFIX = "lora_", "rows."
+
+
+class Student(nn.Module):
+    """A PEFT model and one (n_labels, hidden size) row matrix a label set."""
+
+    def __init__(self, model: Any, n_labels: Mapping[str, int]) -> None:
+        super().__init__()
+        self.model = model
+        size = model.get_base_model().config.hidden_size
+        self.rows = nn.ParameterDict({name: nn.Parameter(torch.zeros(n, size)) for name, n in n_labels.items()})
+
+    def hidden(self, pack: Mapping[str, Tensor]) -> Tensor:
+        """Return the (n_tokens, hidden size) final states of a pack."""
+        body = self.model.get_base_model().base_model
+        states = body(
+            input_ids=pack["ids"][None],
+            attention_mask=pack["visible"][None, None],
+            position_ids=pack["positions"][None],
+            use_cache=False,
+        ).last_hidden_state
+        return states[0]  # type: ignore[no-any-return]
+
+    def forward(self, **pack: Tensor) -> dict[str, Tensor]:
+        """Return the loss of a pack: the mean cross-entropy a label plus the mean one a written token.
+
+        Beside `loss` come `label_loss` and `label_count` a set, and `written_loss` with `written_count`.
+        """
+        states = self.hidden(pack)
+        found: dict[str, Tensor] = {}
+        losses: list[Tensor] = []
+        for name, logits in self.label_logits(states, pack).items():
+            each = cross_entropy(logits, pack[f"{name}.targets"], reduction="none")
+            found[f"{name}_loss"], found[f"{name}_count"] = each.sum().detach(), torch.tensor(len(each))
+            losses.append(each.mean())
+        if len(pack["targets"]):
+            each = cross_entropy(self.word_logits(states, pack), pack["targets"], reduction="none")
+            found["written_loss"], found["written_count"] = each.sum().detach(), torch.tensor(len(each))
+            losses.append(each.mean())
+        return {"loss": torch.stack(losses).sum(), **found}
+
+    def label_logits(self, states: Tensor, pack: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return (n_readings, n_labels) float32 logits for each set that is read in the pack."""
+        present = [name for name in self.rows if len(pack[f"{name}.places"])]
+        with torch.autocast(states.device.type, enabled=False):
+            return {name: states[pack[f"{name}.places"]].float() @ self.rows[name].T for name in present}
+
+    def word_logits(self, states: Tensor, pack: Mapping[str, Tensor]) -> Tensor:
+        """Return (n_targets, vocabulary) float32 logits at the places where words are written."""
+        head = self.model.get_base_model().get_output_embeddings()
+        return head(states[pack["sources"]]).float()  # type: ignore[no-any-return]
+
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
+        """Return only what is trained."""
+        full = super().state_dict(*args, **options)
+        return {name: value for name, value in full.items() if LORA_PREFIX in name or name.startswith(ROWS_PREFIX)}
+
+
+def tensors(packs: Sequence[Pack], n_labels: Mapping[str, int]) -> dict[str, Tensor]:
+    """Return the tensors of one pack (a batch is always one pack)."""
+    (pack,) = packs
+    batch = {
+        name: torch.from_numpy(getattr(pack, name)) for name in ("ids", "positions", "visible", "sources", "targets")
+    }
+    for name, n in n_labels.items():
+        readings = [reading for reading in pack.readings if name in reading.labels]
+        targets = np.zeros((len(readings), n), np.float32)
+        for row, reading in enumerate(readings):
+            for label, weight in reading.labels[name].items():
+                targets[row, label] = weight
+        batch[f"{name}.places"] = torch.tensor([reading.position for reading in readings], dtype=torch.long)
+        batch[f"{name}.targets"] = torch.from_numpy(targets)
+    return batch
+
+
+def has_fast_bfloat16() -> bool:
+    """Say whether the machine multiplies bfloat16 natively: a GPU since Ampere, or AVX512-BF16, AMX or SVE BF16."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
+
+
+def load_base(folder: Path, *, bf16: bool) -> Any:
+    """Load a base for training or for reading packs; no remote code, safetensors only."""
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # peft's own call, not a user's
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+    model = AutoModelForCausalLM.from_pretrained(
+        str(folder), dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation="sdpa", **options
+    )
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Reader:
+    """Reads packs without training: label log-probabilities and the losses of written words."""
+
+    def __init__(self, student: Student, *, bf16: bool) -> None:
+        self._student = student.eval()
+        self._device = next(student.parameters()).device
+        self._bf16 = bf16
+
+    def read(self, pack: Pack) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.float32]]:
+        """Return {set: (n_readings, n_labels) log-probabilities} and the (n_targets,) word log-probabilities.
+
+        The rows of a set follow the pack's readings that have this set among their labels.
+        """
+        n_labels = {name: len(rows) for name, rows in self._student.rows.items()}
+        batch = {name: value.to(self._device) for name, value in tensors([pack], n_labels).items()}
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            states = self._student.hidden(batch)
+            read = {
+                name: log_softmax(logits, dim=-1).cpu().numpy()
+                for name, logits in self._student.label_logits(states, batch).items()
+            }
+            words = np.zeros(0, np.float32)
+            if len(batch["targets"]):
+                logprobs = log_softmax(self._student.word_logits(states, batch), dim=-1)
+                words = logprobs.gather(1, batch["targets"][:, None])[:, 0].cpu().numpy()
+        return read, words

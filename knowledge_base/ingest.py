@@ -1,0 +1,304 @@
+"""`python -m knowledge_base.ingest SOURCE... --out HOME`: sources in, a verified snapshot out.
+
+Only what is new is embedded: a text that the snapshot in force holds already keeps its vector.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from knowledge_base import snapshots
+from knowledge_base.command import (
+    EXIT_DONE,
+    EXIT_PARTLY_REFUSED,
+    Parser,
+    Refusal,
+    progress,
+    report_refusals,
+    run,
+    write_json,
+)
+from knowledge_base.encoder import DEFAULT_ENCODER, Encoder, EncoderFolder, load_encoder, locate_encoder
+from knowledge_base.entry import Entry
+from knowledge_base.errors import InputError, SnapshotError
+from knowledge_base.index import VectorIndex
+from knowledge_base.readers import read_entries
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What sources change in a knowledge home; `entries` is all that it will hold."""
+
+    entries: Sequence[Entry]
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    kept: int  # held before, absent from the sources, and not pruned
+
+    @property
+    def any(self) -> bool:
+        """Whether a new snapshot is wanted."""
+        return bool(self.added or self.changed or self.removed)
+
+
+def compare(previous: Mapping[str, Entry], sources: Sequence[Entry], *, prune: bool) -> Changes:
+    """Compare the entries of the sources with those held; without `prune` no entry is ever removed."""
+    given = {entry.id for entry in sources}
+    absent = [entry for entry in previous.values() if entry.id not in given]
+    held = [previous[entry.id] for entry in sources if entry.id in previous]
+    unchanged = sum(previous.get(entry.id) == entry for entry in sources)
+    return Changes(
+        entries=[*sources, *([] if prune else absent)],
+        added=len(sources) - len(held),
+        changed=len(held) - unchanged,
+        removed=len(absent) if prune else 0,
+        unchanged=unchanged,
+        kept=0 if prune else len(absent),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did (or, as a dry run, would do). `snapshot` is empty where none was written."""
+
+    added: int
+    changed: int
+    removed: int
+    unchanged: int
+    kept: int
+    entries: int
+    embedded: int
+    encoder: str
+    snapshot: str
+    dry_run: bool
+    seconds: float
+    seconds_loading: float
+    seconds_embedding: float
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Where the time went, in seconds."""
+
+    loading: float = 0.0
+    embedding: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a home holds before the run; `current` is False where that had to be taken from an older snapshot."""
+
+    snapshot: snapshots.Snapshot | None
+    current: bool
+
+
+def ingest(
+    sources: Sequence[Entry],
+    home: Path,
+    encoder: EncoderFolder,
+    load: Callable[[], Encoder],
+    *,
+    prune: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str], None] = print,
+) -> Report:
+    """Bring a knowledge home to what the sources say, as a new snapshot if anything changed.
+
+    Args:
+        sources: entries with unique ids.
+        home: the knowledge home; made if absent.
+        encoder: the encoder as found, so that its weights are known before anything heavy is loaded.
+        load: loads that encoder; called only if a text is new.
+        prune: remove entries that the sources do not hold.
+        dry_run: write nothing.
+        say: is given each line that tells what is going on.
+
+    Raises:
+        InputError: the home holds something else, or another ingestion is writing.
+    """
+    started = time.monotonic()
+    snapshots.check_home(home)
+    with nullcontext() if dry_run else snapshots.writing(home):
+        held = _held(home, say)
+        changes = compare(held.snapshot.entries if held.snapshot else {}, sources, prune=prune)
+        rows, texts = _rows(changes.entries)
+        known = _known_rows(held.snapshot, encoder, say)
+        new = {sha256: text for sha256, text in texts.items() if sha256 not in known}
+        up_to_date = held.current and not changes.any and not new
+        snapshot, clock = "", _Clock()
+        if not up_to_date and not dry_run:
+            index = _index(rows, new, known, held.snapshot, load, say, clock)
+            facts = {
+                "encoder": {"id": encoder.id, "sha256": encoder.sha256, "dimension": index.dimension},
+                "parent": held.snapshot.id if held.snapshot else None,
+            }
+            snapshot = snapshots.write(home, changes.entries, rows, index, facts).id
+    return Report(
+        added=changes.added,
+        changed=changes.changed,
+        removed=changes.removed,
+        unchanged=changes.unchanged,
+        kept=changes.kept,
+        entries=len(changes.entries),
+        embedded=len(new),
+        encoder=encoder.id,
+        snapshot=snapshot,
+        dry_run=dry_run,
+        seconds=round(time.monotonic() - started, 3),
+        seconds_loading=round(clock.loading, 3),
+        seconds_embedding=round(clock.embedding, 3),
+    )
+
+
+def _held(home: Path, say: Callable[[str], None]) -> _Held:
+    try:
+        return _Held(snapshots.read_current(home), current=True)
+    except SnapshotError as error:
+        if not (home / "CURRENT").exists():
+            return _Held(snapshots.intact(home), current=False)
+        older = snapshots.intact(home)
+        source = f"what {older.id} held is used" if older else "ingest your other sources again too"
+        say(f"warning: {error} The damaged snapshot is replaced; {source}.")
+        return _Held(older, current=False)
+
+
+def _rows(entries: Sequence[Entry]) -> tuple[list[snapshots.Row], dict[str, str]]:
+    """Return what each row of the index is, and every text once, by its sha256."""
+    rows: list[snapshots.Row] = []
+    texts: dict[str, str] = {}
+    for entry in entries:
+        for text in entry.searched_texts:
+            sha256 = hashlib.sha256(text.encode()).hexdigest()
+            rows.append(snapshots.Row(entry.id, sha256))
+            texts[sha256] = text
+    return rows, texts
+
+
+def _known_rows(held: snapshots.Snapshot | None, encoder: EncoderFolder, say: Callable[[str], None]) -> dict[str, int]:
+    """Return where the held index has the vector of a text; nothing where another encoder made it."""
+    if held is None:
+        return {}
+    if held.encoder_sha256 != encoder.sha256:
+        say(f"the encoder changed from {held.encoder_id} to {encoder.id}: every text is embedded again")
+        return {}
+    return {row.text_sha256: i for i, row in enumerate(held.rows)}
+
+
+def _index(
+    rows: Sequence[snapshots.Row],
+    new: Mapping[str, str],
+    known: Mapping[str, int],
+    held: snapshots.Snapshot | None,
+    load: Callable[[], Encoder],
+    say: Callable[[str], None],
+    clock: _Clock,
+) -> VectorIndex:
+    """Build the index of `rows` from known vectors and newly embedded texts."""
+    import numpy as np
+
+    parts: list[Vectors] = []
+    if held and known:
+        parts.append(held.read_index().vectors(np.array(list(known.values()))))
+    if new:
+        parts.append(_embed(list(new.values()), load, say, clock))
+    place = {sha256: i for i, sha256 in enumerate([*known, *new])}
+    return VectorIndex.build(np.concatenate(parts)[[place[row.text_sha256] for row in rows]])
+
+
+def _embed(texts: Sequence[str], load: Callable[[], Encoder], say: Callable[[str], None], clock: _Clock) -> Vectors:
+    started = time.monotonic()
+    say("loading the encoder")
+    encoder = load()
+    clock.loading = time.monotonic() - started
+    say(f"texts to embed: {len(texts):,}")
+    with progress("embedding", len(texts)) as advance:
+        vectors = encoder.encode(texts, advance)
+    clock.embedding = time.monotonic() - started - clock.loading
+    return vectors
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code.
+
+    Raises:
+        InputError: nothing was done.
+    """
+    arguments = _parser().parse_args(argv)
+    say = partial(print, file=sys.stderr) if arguments.json == "-" else print
+    home = Path(arguments.out)
+    snapshots.check_home(home)
+    sources, refusals = read_entries([Path(source) for source in arguments.sources], lambda text: say(f"note: {text}"))
+    report_refusals(refusals)
+    if refusals and arguments.strict:
+        raise InputError(f"{len(refusals):,} rows were refused and --strict was given: nothing was done. Mend them.")
+    if not sources:
+        raise InputError(
+            f"{', '.join(arguments.sources)}: expected at least one usable row, got none. Nothing was done."
+        )
+    prune = arguments.prune and not refusals
+    if arguments.prune and refusals:
+        say("note: nothing is pruned, because a refused row may be an entry that is still wanted")
+    located = locate_encoder(arguments.encoder)
+    report = ingest(
+        sources,
+        home,
+        located,
+        lambda: load_encoder(arguments.encoder),
+        prune=prune,
+        dry_run=arguments.dry_run,
+        say=say,
+    )
+    _print_report(report, len(refusals), say)
+    if arguments.json:
+        write_json(arguments.json, _json(report, refusals))
+    return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m knowledge_base.ingest", description="Make knowledge searchable.")
+    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="CSV, JSON Lines or Markdown files, or folders")
+    parser.add_argument("--out", required=True, metavar="HOME", help="the knowledge home, made if absent")
+    parser.add_argument("--prune", action="store_true", help="remove entries that the sources do not hold")
+    parser.add_argument("--dry-run", action="store_true", help="say what would change and write nothing")
+    parser.add_argument("--strict", action="store_true", help="do nothing if any row is refused")
+    parser.add_argument(
+        "--encoder", default=DEFAULT_ENCODER, metavar="NAME", help="pypi:NAME, a folder, or a cached id"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the report as JSON; - is standard output")
+    return parser
+
+
+def _print_report(report: Report, refused: int, say: Callable[[str], None]) -> None:
+    counts = f"added {report.added:,}, changed {report.changed:,}, removed {report.removed:,}, "
+    say(f"{counts}unchanged {report.unchanged:,}" + (f", refused {refused:,}" if refused else ""))
+    if report.kept:
+        say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
+    if report.dry_run:
+        say(f"dry run: nothing was written; texts to embed: {report.embedded:,}")
+    elif report.snapshot:
+        say(f"{report.entries:,} entries in {report.snapshot} ({report.seconds:.1f} s)")
+    else:
+        say("nothing changed")
+
+
+def _json(report: Report, refusals: Sequence[Refusal]) -> dict[str, Any]:
+    return {**asdict(report), "refused": [asdict(refusal) for refusal in refusals]}
+
+
+if __name__ == "__main__":
+    run(main)

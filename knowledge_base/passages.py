@@ -1,0 +1,127 @@
+"""Markdown cut into passages: a heading with its text, split at paragraphs where it is long."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+WORDS = 200  # of a passage, roughly: about what the encoder reads and what several entries leave room for
+WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document. `title` is its nearest heading, `heading` the path to it ("Delivery > Abroad")."""
+
+    line: int
+    title: str
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A block of a document; `joint` stands between it and the block before it in one passage."""
+
+    line: int
+    text: str
+    joint: str = "\n\n"
+
+
+def cut(text: str, title: str) -> Iterator[Passage]:
+    """Cut a Markdown document into passages, in order.
+
+    Args:
+        text: the document.
+        title: stands for a heading over text before the first one.
+    """
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    _blank_front_matter(lines)
+    tokens = MarkdownIt("commonmark").enable("table").parse("\n".join(lines))
+    path: dict[int, str] = {}
+    blocks: list[_Block] = []
+    tops = [i for i, token in enumerate(tokens) if token.level == 0 and token.map and token.nesting >= 0]
+    for position, i in enumerate(tops):
+        token = tokens[i]
+        start = token.map[0] if token.map else 0
+        following = tokens[tops[position + 1]].map if position + 1 < len(tops) else None
+        end = following[0] if following else len(lines)
+        if token.type == "heading_open":
+            yield from _passages(blocks, path, title)
+            level = int(token.tag[1:])
+            path = {k: v for k, v in path.items() if k < level} | {level: _plain(tokens[i + 1])}
+            blocks = []
+        elif not (token.type == "html_block" and token.content.lstrip().startswith("<!--")):
+            blocks.extend(_blocks(token, tokens[i:], lines, start, end))
+    yield from _passages(blocks, path, title)
+
+
+def _passages(blocks: Sequence[_Block], path: dict[int, str], title: str) -> Iterator[Passage]:
+    headings = [heading for _level, heading in sorted(path.items()) if heading] or [title]
+    packed: list[list[_Block]] = []
+    size = 0
+    for block in blocks:
+        words = _count(block.text)
+        if not packed or size + words > WORDS:
+            packed.append([])
+            size = 0
+        packed[-1].append(block)
+        size += words
+    for group in packed:
+        text = group[0].text + "".join(block.joint + block.text for block in group[1:])
+        yield Passage(group[0].line, headings[-1], " > ".join(headings), text.strip())
+
+
+def _blocks(token: Token, tokens: Sequence[Token], lines: Sequence[str], start: int, end: int) -> list[_Block]:
+    """Return a block whole, or in parts where it is long: a list by its items, a paragraph by its sentences."""
+    text = "\n".join(lines[start:end]).strip("\n").rstrip()
+    if not text:
+        return []
+    if _count(text) <= WORDS:
+        return [_Block(start + 1, text)]
+    if token.type == "paragraph_open":
+        parts = [part for part in SENTENCE_END.split(text) if part]
+        return [_Block(start + 1, part, " " if i else "\n\n") for i, part in enumerate(parts)]
+    if token.type in ("bullet_list_open", "ordered_list_open"):
+        starts = [t.map[0] for t in _of(tokens, token) if t.type == "list_item_open" and t.level == 1 and t.map]
+        ends = [*starts[1:], end]
+        items = [("\n".join(lines[a:b]).rstrip(), a) for a, b in zip(starts, ends, strict=True)]
+        return [_Block(a + 1, item, "\n" if i else "\n\n") for i, (item, a) in enumerate(items)]
+    return [_Block(start + 1, text)]
+
+
+def _of(tokens: Sequence[Token], opening: Token) -> Iterator[Token]:
+    """Yield the tokens of the block that `tokens` begin with."""
+    closing = opening.type.replace("_open", "_close")
+    for token in tokens:
+        yield token
+        if token.type == closing and token.level == 0:
+            return
+
+
+def _plain(inline: Token) -> str:
+    words = (
+        child.content if child.type in ("text", "code_inline") else " "
+        for child in inline.children or ()
+        if child.type in ("text", "code_inline", "softbreak", "hardbreak")
+    )
+    return " ".join("".join(words).split())
+
+
+def _blank_front_matter(lines: list[str]) -> None:
+    """Blank the YAML between two `---` at the start; line numbers stay true."""
+    if lines[0].strip() != "---":
+        return
+    for end in range(1, len(lines)):
+        if lines[end].strip() in ("---", "..."):
+            lines[: end + 1] = [""] * (end + 1)
+            return
+
+
+def _count(text: str) -> int:
+    return len(WORD.findall(text))

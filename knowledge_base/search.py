@@ -1,0 +1,184 @@
+"""Search over the current snapshot: exact, thread-safe, and following the home to new snapshots."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from knowledge_base import snapshots
+from knowledge_base.encoder import Encoder
+from knowledge_base.entry import Entry, Hit
+from knowledge_base.errors import SnapshotError
+from knowledge_base.index import VectorIndex
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LOGGER = logging.getLogger(__name__)
+CONTEXT_CHARACTERS = 500  # the encoder cuts long text off at its end, where the message itself stands
+
+
+class KnowledgeBase:
+    """What the company knows, searchable. Any thread may search while another refreshes.
+
+    The score of an entry is the best cosine of its rows with the message; with a context it is the mean of
+    that with the message alone and that with context and message together.
+    """
+
+    def __init__(self, home: Path, encoder: Encoder, *, today: Callable[[], date] = date.today) -> None:
+        self._home = home
+        self._encoder = encoder
+        self._today = today
+        self._refreshing = threading.Lock()
+        self._refused = ""
+        self._opened = _open(home, encoder)
+
+    @classmethod
+    def open(cls, home: Path, encoder: Encoder) -> KnowledgeBase:
+        """Open the current snapshot of a knowledge home.
+
+        Raises:
+            SnapshotError: there is none, it is altered, or it was built with another encoder.
+        """
+        return cls(home, encoder)
+
+    @property
+    def snapshot_id(self) -> str:
+        """Name of the snapshot in use."""
+        return self._opened.snapshot.id
+
+    @property
+    def sha256(self) -> str:
+        """Hash of its manifest."""
+        return self._opened.snapshot.sha256
+
+    @property
+    def entries(self) -> Mapping[str, Entry]:
+        """All entries by id, those that search never returns included."""
+        return self._opened.snapshot.entries
+
+    def search(self, message: str, *, context: str = "", recent: Sequence[str] = (), k: int = 5) -> list[Hit]:
+        """Find the entries nearest to a message.
+
+        Args:
+            message: what the customer wrote.
+            context: the customer's message before it.
+            recent: ids of entries cited lately; they are scored and returned even where they are not among the k best.
+            k: how many entries to find.
+
+        Returns:
+            One hit an entry, best first: the k best and the recent ones. Entries that are not public or not in
+            force today are never among them.
+        """
+        import numpy as np
+
+        message = _clean(message)
+        if not message or k < 1:
+            return []
+        opened = self._opened  # one snapshot for the whole search, whatever a refresh does meanwhile
+        vector = self._encoder.encode_query(message)
+        if context := _clean(context)[-CONTEXT_CHARACTERS:]:
+            vector = (vector + self._encoder.encode_query(f"{context}\n{message}")) * np.float32(0.5)
+        return opened.search(vector, recent, k, self._today())
+
+    def refresh(self) -> bool:
+        """Change to a newer current snapshot if there is one; a bad one is reported once and the old one kept."""
+        try:
+            if snapshots.current_id(self._home) in (self.snapshot_id, self._refused):
+                return False
+        except SnapshotError as error:
+            self._report("CURRENT", error)
+            return False
+        if not self._refreshing.acquire(blocking=False):
+            return False  # another thread is reading it already
+        try:
+            return self._swap()
+        finally:
+            self._refreshing.release()
+
+    def _swap(self) -> bool:
+        name = ""
+        try:
+            name = snapshots.current_id(self._home)
+            opened = _open(self._home, self._encoder)
+        except SnapshotError as error:
+            self._report(name, error)
+            return False
+        self._opened, self._refused = opened, ""
+        return True
+
+    def _report(self, name: str, error: SnapshotError) -> None:
+        if self._refused != name:
+            LOGGER.warning("the new knowledge is not used, the old one stays: %s", error)
+        self._refused = name
+
+
+class _Opened:
+    """One snapshot with its index; never changed after it is built."""
+
+    def __init__(self, snapshot: snapshots.Snapshot, index: VectorIndex) -> None:
+        import numpy as np
+
+        self.snapshot = snapshot
+        self._index = index
+        self._entries = list(snapshot.entries.values())
+        places = {entry.id: place for place, entry in enumerate(self._entries)}
+        self._place_of_row = np.array([places[row.entry_id] for row in snapshot.rows], dtype=np.int64)
+        self._places = places
+        self._allowed_rows = lru_cache(maxsize=2)(self._compute_allowed_rows)
+
+    def search(self, vector: NDArray[np.float32], recent: Sequence[str], k: int, today: date) -> list[Hit]:
+        import numpy as np
+
+        allowed = self._allowed_rows(today)
+        scores = self._best(vector, allowed, k)
+        wanted = {self._places[entry_id] for entry_id in recent if entry_id in self._places} - set(scores)
+        for place in wanted:
+            rows = np.flatnonzero((self._place_of_row == place) & allowed)
+            if len(rows):
+                scores[place] = float((self._index.vectors(rows) @ vector).max())
+        ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+        return [Hit(self._entries[place], min(1.0, max(-1.0, score))) for place, score in ranked]
+
+    def _best(self, vector: NDArray[np.float32], allowed: NDArray[np.bool_], k: int) -> dict[int, float]:
+        """Return the k best entries by place. Rows come best first, so an entry's first row is its best."""
+        available = int(allowed.sum())
+        fetched = min(4 * k, available)
+        while True:
+            scores: dict[int, float] = {}
+            if fetched:
+                rows, values = self._index.search(vector, fetched, allowed)
+                for row, value in zip(rows, values, strict=True):
+                    if len(scores) < k:
+                        scores.setdefault(int(self._place_of_row[row]), float(value))
+            if len(scores) == k or fetched == available:
+                return scores
+            fetched = min(4 * fetched, available)
+
+    def _compute_allowed_rows(self, today: date) -> NDArray[np.bool_]:
+        import numpy as np
+
+        allowed = [entry.visibility == "public" and entry.is_valid_on(today) for entry in self._entries]
+        rows: NDArray[np.bool_] = np.array(allowed, dtype=np.bool_)[self._place_of_row]
+        return rows
+
+
+def _open(home: Path, encoder: Encoder) -> _Opened:
+    snapshot, index = snapshots.open_current(home)
+    if snapshot.encoder_sha256 != encoder.sha256:
+        raise SnapshotError(
+            f"{snapshot.folder}: expected knowledge made with the encoder {encoder.id} ({encoder.sha256[:12]}), "
+            f"got {snapshot.encoder_id} ({snapshot.encoder_sha256[:12]}). Ingest again, or set that encoder."
+        )
+    return _Opened(snapshot, index)
+
+
+def _clean(text: str) -> str:
+    return unicodedata.normalize("NFC", text).strip()

@@ -1,0 +1,277 @@
+"""Snapshots of a knowledge home: built aside, verified, named, then made current in one step.
+
+HOME/CURRENT                          the name of the snapshot in force, replaced by os.replace
+HOME/snapshots/<utc>-<hash8>/         never changed; hash8 is the start of its manifest's sha256
+    entries.jsonl  index.faiss  rows.json  manifest.json
+HOME/ingest.lock                      held by the one process that writes
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+
+from knowledge_base.entry import Entry, parse_entry
+from knowledge_base.errors import InputError, SnapshotError
+from knowledge_base.index import VectorIndex
+from knowledge_base.manifest import MANIFEST, flush, publish, seal, sha256_of, verify
+
+T = TypeVar("T")
+FORMAT = 1
+KEPT = 3
+NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+WHAT = "knowledge snapshot"
+OURS = {"CURRENT", "CURRENT.partial", "snapshots", "ingest.lock"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the index: the entry it belongs to and the sha256 of the text that was embedded."""
+
+    entry_id: str
+    text_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A verified snapshot. `sha256` is its manifest's; `rows[i]` says what row i of the index is."""
+
+    id: str
+    folder: Path
+    sha256: str
+    manifest: Mapping[str, Any]
+    entries: Mapping[str, Entry]
+    rows: Sequence[Row]
+
+    @property
+    def encoder_sha256(self) -> str:
+        """Hash of the weights of the encoder that made the vectors."""
+        return str(self.manifest["encoder"]["sha256"])
+
+    @property
+    def encoder_id(self) -> str:
+        """Name of the encoder that made the vectors."""
+        return str(self.manifest["encoder"]["id"])
+
+    def read_index(self) -> VectorIndex:
+        """Read the vectors, which `read` has verified.
+
+        Raises:
+            SnapshotError: they do not fit the rows.
+        """
+        index = VectorIndex.read(self.folder / "index.faiss")
+        if (index.rows, index.dimension) != (len(self.rows), self.manifest["encoder"]["dimension"]):
+            raise SnapshotError(f"{self.folder}: the index does not fit its rows. Build the {WHAT} again.")
+        return index
+
+
+def current_id(home: Path) -> str:
+    """Return the id of the snapshot in force (reads one small file).
+
+    Raises:
+        SnapshotError: there is none.
+    """
+    try:
+        name = (home / "CURRENT").read_text(encoding="ascii").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        raise SnapshotError(
+            f"{home}: expected a knowledge home, got a folder without CURRENT. "
+            f"Build it: python -m knowledge_base.ingest FAQ --out {home}"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SnapshotError(f"{home / 'CURRENT'}: expected the name of a snapshot, got an unreadable file.") from error
+    if not NAME.fullmatch(name):
+        raise SnapshotError(f"{home / 'CURRENT'}: expected the name of a snapshot, got {name[:60]!r}. Ingest again.")
+    return name
+
+
+def read(folder: Path, name: str = "") -> Snapshot:
+    """Verify a snapshot and read all but its vectors.
+
+    Args:
+        folder: the snapshot.
+        name: the id it must have; default is the folder's name.
+
+    Raises:
+        SnapshotError: it is missing, altered or of another format.
+    """
+    name = name or folder.name
+    manifest = verify(folder, WHAT, SnapshotError)
+    sha256 = sha256_of(folder / MANIFEST)
+    if not name.endswith(sha256[:8]):
+        raise SnapshotError(f"{folder / MANIFEST}: the file was altered after the {WHAT} was built. Ingest again.")
+    if manifest.get("format") != FORMAT:
+        raise SnapshotError(f"{folder}: expected format {FORMAT}, got {manifest.get('format')!r}. Ingest again.")
+    try:
+        lines = (folder / "entries.jsonl").read_text(encoding="utf-8").split("\n")
+        entries = [parse_entry(json.loads(line)) for line in lines if line]
+        rows = [Row(*row) for row in json.loads((folder / "rows.json").read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
+    return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows)
+
+
+def read_current(home: Path) -> Snapshot:
+    """Verify and read the snapshot in force, without its vectors.
+
+    Raises:
+        SnapshotError: there is none, or it is altered.
+    """
+    return _while_current(home, lambda folder: read(folder))
+
+
+def open_current(home: Path) -> tuple[Snapshot, VectorIndex]:
+    """Verify and read the snapshot in force with its vectors.
+
+    Raises:
+        SnapshotError: there is none, or it is altered.
+    """
+
+    def read_both(folder: Path) -> tuple[Snapshot, VectorIndex]:
+        snapshot = read(folder)
+        return snapshot, snapshot.read_index()
+
+    return _while_current(home, read_both)
+
+
+def intact(home: Path) -> Snapshot | None:
+    """Return the newest snapshot that verifies, for repair; None where there is none."""
+    for name in reversed(_names(home)):
+        try:
+            return read(home / "snapshots" / name)
+        except (SnapshotError, OSError):
+            continue
+    return None
+
+
+def check_home(home: Path) -> None:
+    """Check that `home` is a knowledge home, an empty folder or absent.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    if not home.exists():
+        return
+    if not home.is_dir():
+        raise InputError(f"{home}: expected a folder for the knowledge, got a file. Choose another --out.")
+    names = {path.name for path in home.iterdir()}
+    snapshots = {path.name for path in (home / "snapshots").glob("*")}
+    foreign = (names - OURS) | {name for name in snapshots if not (NAME.fullmatch(name) or name.endswith(".partial"))}
+    if foreign and not (home / "CURRENT").is_file():
+        raise InputError(
+            f"{home}: expected an empty folder or a knowledge home, got one that holds {sorted(foreign)[0]!r}. "
+            "Choose another --out."
+        )
+
+
+@contextmanager
+def writing(home: Path) -> Iterator[None]:
+    """Hold the home as its only writer; what a killed writer left half done is removed first.
+
+    Raises:
+        InputError: another process writes, or the folder cannot be written.
+    """
+    try:
+        (home / "snapshots").mkdir(parents=True, exist_ok=True)
+        with FileLock(home / "ingest.lock", timeout=0):
+            for leftover in [*(home / "snapshots").glob("*.partial"), home / "CURRENT.partial"]:
+                _remove(leftover)
+            yield
+    except Timeout:
+        raise InputError(f"{home}: another ingestion is writing here. Wait until it is done.") from None
+    except PermissionError as error:
+        raise InputError(f"{home}: expected a folder that can be written, got: {error.strerror}.") from error
+
+
+def write(
+    home: Path, entries: Sequence[Entry], rows: Sequence[Row], index: VectorIndex, facts: Mapping[str, Any]
+) -> Snapshot:
+    """Write a snapshot and make it current; call it inside `writing`.
+
+    Args:
+        home: the knowledge home.
+        entries: all entries, unique ids.
+        rows: what each row of the index is.
+        index: the vectors, one a row.
+        facts: for the manifest; `encoder` is an object with id, sha256 and dimension.
+
+    Raises:
+        SnapshotError: what was written does not read back as it should; nothing was made current.
+    """
+    created = datetime.now(UTC)
+    partial = home / "snapshots" / f"{created:%Y%m%dT%H%M%SZ}.partial"
+    partial.mkdir()
+    try:
+        with (partial / "entries.jsonl").open("w", encoding="utf-8", newline="\n") as file:
+            file.writelines(json.dumps(entry.to_json(), ensure_ascii=False) + "\n" for entry in entries)
+        pairs = [[row.entry_id, row.text_sha256] for row in rows]
+        (partial / "rows.json").write_text(json.dumps(pairs, ensure_ascii=False), encoding="utf-8")
+        index.write(partial / "index.faiss")
+        counts = {"entries": len(entries), "rows": len(rows)}
+        seal(partial, {"format": FORMAT, "created": created.isoformat(), "counts": counts, **facts})
+        name = f"{created:%Y%m%dT%H%M%SZ}-{sha256_of(partial / MANIFEST)[:8]}"
+        written = read(partial, name)
+        written.read_index()
+        if list(written.entries.values()) != list(entries) or list(written.rows) != list(rows):
+            raise SnapshotError(f"{partial}: what was written does not read back as it was. Nothing was changed.")
+        publish(partial, home / "snapshots" / name)
+    except BaseException:
+        _remove(partial)
+        raise
+    _make_current(home, name)
+    _remove_old(home)
+    return Snapshot(name, home / "snapshots" / name, written.sha256, written.manifest, written.entries, written.rows)
+
+
+def _while_current(home: Path, parse: Callable[[Path], T]) -> T:
+    """Parse the current snapshot; where it is replaced and removed meanwhile, parse its successor."""
+    while True:
+        name = current_id(home)
+        try:
+            return parse(home / "snapshots" / name)
+        except (SnapshotError, OSError) as error:
+            if current_id(home) != name:
+                continue
+            if isinstance(error, SnapshotError):
+                raise
+            raise SnapshotError(f"{home}: the {WHAT} {name} cannot be read ({error}). Ingest again.") from error
+
+
+def _make_current(home: Path, name: str) -> None:
+    partial = home / "CURRENT.partial"
+    partial.write_text(f"{name}\n", encoding="ascii")
+    flush(partial)
+    partial.replace(home / "CURRENT")
+    flush(home)
+
+
+def _names(home: Path) -> list[str]:
+    """Names of all finished snapshots, oldest first (they begin with their time, in seconds)."""
+    found = [path for path in (home / "snapshots").glob("*") if NAME.fullmatch(path.name)]
+    return [path.name for path in sorted(found, key=lambda path: (path.name[:16], path.stat().st_mtime_ns))]
+
+
+def _remove_old(home: Path) -> None:
+    current = current_id(home)
+    for name in [name for name in _names(home) if name != current][: -(KEPT - 1)]:
+        # Renamed first, so that a kill in the middle leaves no half snapshot under a snapshot's name.
+        folder = home / "snapshots" / name
+        doomed = folder.with_name(f"{name}.partial")
+        folder.rename(doomed)
+        _remove(doomed)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

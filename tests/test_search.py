@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HashEncoder, fill
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from knowledge_base import snapshots
+from knowledge_base.encoder import Encoder
+from knowledge_base.entry import Entry
+from knowledge_base.errors import SnapshotError
+from knowledge_base.search import KnowledgeBase
+
+TODAY = date(2026, 6, 15)
+
+
+def many(count: int) -> list[Entry]:
+    """Entries with one to four rows each, some hidden."""
+    return [
+        Entry(
+            id=f"e{i}",
+            question=f"Question {i}?",
+            answer=f"Answer {i}.",
+            alternatives=tuple(f"Other words {i} {j}" for j in range(i % 4)),
+            subject="lamp" if i % 5 == 0 else "",
+            visibility="internal" if i % 7 == 3 else "public",
+            valid_until="2026-06-14" if i % 11 == 5 and i % 13 != 8 else "",
+            valid_from="2026-06-16T09:00:00" if i % 13 == 8 else "",
+        )
+        for i in range(count)
+    ]
+
+
+def knowledge(home: Path, entries: list[Entry], encoder: Encoder | None = None) -> KnowledgeBase:
+    encoder = encoder or HashEncoder()
+    fill(home, entries, encoder)
+    return KnowledgeBase(home, encoder, today=lambda: TODAY)
+
+
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    return knowledge(tmp_path_factory.mktemp("home"), many(120))
+
+
+def by_hand(entries: list[Entry], message: str, context: str) -> dict[str, float]:
+    """Score every entry that may be shown, the plain way."""
+    encoder = HashEncoder()
+    queries = [message, f"{context}\n{message}"] if context else [message]
+    scores = {}
+    for entry in entries:
+        if entry.visibility == "public" and entry.is_valid_on(TODAY):
+            rows = encoder.encode(entry.searched_texts)
+            means = np.mean([rows @ encoder.encode_query(query) for query in queries], axis=0)
+            scores[entry.id] = float(means.max())
+    return scores
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    message=st.sampled_from(["hello", "Question 8?", "Other words 3 1", "where"]),
+    context=st.sampled_from(["", "before that"]),
+    recent=st.lists(st.sampled_from(["e1", "e3", "e5", "e8", "e119", "gone"]), max_size=3),
+    k=st.integers(1, 130),
+)
+def test_hits_are_those_of_scoring_every_entry_by_hand(
+    shelf: KnowledgeBase, message: str, context: str, recent: list[str], k: int
+) -> None:
+    scores = by_hand(many(120), message, context)
+    ranked = sorted(scores, key=lambda entry_id: -scores[entry_id])
+    wanted = {*ranked[:k], *(entry_id for entry_id in recent if entry_id in scores)}
+    hits = shelf.search(message, context=context, recent=recent, k=k)
+    assert [hit.entry.id for hit in hits] == [entry_id for entry_id in ranked if entry_id in wanted]
+    np.testing.assert_allclose([hit.score for hit in hits], [scores[hit.entry.id] for hit in hits], atol=1e-5)
+    assert all(hit.probability is None for hit in hits)
+
+
+def test_hidden_and_expired_entries_are_known_but_never_found(shelf: KnowledgeBase) -> None:
+    entries = many(120)
+    hidden = {entry.id for entry in entries if entry.visibility == "internal" or not entry.is_valid_on(TODAY)}
+    assert len(hidden) > 20
+    found = {hit.entry.id for hit in shelf.search("anything", recent=sorted(hidden), k=200)}
+    assert found == set(shelf.entries) - hidden
+    for entry in entries:
+        if entry.id in hidden:
+            assert entry.id not in {hit.entry.id for hit in shelf.search(entry.searched_texts[0], recent=[entry.id])}
+
+
+def test_an_entry_appears_and_expires_with_the_day(tmp_path: Path) -> None:
+    days = [date(2026, 1, 1)]
+    sale = Entry(id="sale", question="Sale?", answer="yes", valid_from="2026-01-02", valid_until="2026-01-03")
+    fill(tmp_path, [sale])
+    shop = KnowledgeBase(tmp_path, HashEncoder(), today=lambda: days[0])
+    seen = []
+    for day in range(1, 5):
+        days[0] = date(2026, 1, day)
+        seen.append(len(shop.search("Sale?")))
+    assert seen == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize("message", ["", "  \n"])
+def test_an_empty_message_finds_nothing(shelf: KnowledgeBase, message: str) -> None:
+    assert shelf.search(message) == []
+
+
+def test_a_message_is_found_in_either_form_of_unicode(tmp_path: Path) -> None:
+    shop = knowledge(tmp_path, [Entry(id="c", question="Café?", answer="yes"), *many(20)])
+    assert shop.search("Cafe\u0301? ")[0].score == pytest.approx(1.0, abs=1e-5)
+
+
+def test_knowledge_of_another_encoder_is_refused_by_name(tmp_path: Path) -> None:
+    fill(tmp_path, many(3), HashEncoder("one"))
+    with pytest.raises(SnapshotError, match=r"expected knowledge made with the encoder two .*, got one"):
+        KnowledgeBase.open(tmp_path, HashEncoder("two"))
+
+
+def test_a_new_snapshot_is_taken_up_and_the_old_one_left(tmp_path: Path) -> None:
+    shop = knowledge(tmp_path, many(3))
+    first = (shop.snapshot_id, shop.sha256)
+    assert shop.refresh() is False
+    fill(tmp_path, [Entry(id="new", question="Brand new?", answer="yes")])
+    assert shop.search("Brand new?")[0].score < 0.99
+    assert shop.refresh() is True
+    assert shop.search("Brand new?")[0].entry.id == "new"
+    assert shop.snapshot_id == snapshots.current_id(tmp_path)
+    assert shop.snapshot_id.endswith(shop.sha256[:8])
+    assert first != (shop.snapshot_id, shop.sha256)
+
+
+def test_a_bad_new_snapshot_keeps_the_old_one_and_is_reported_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shop = knowledge(tmp_path, many(3))
+    before = shop.snapshot_id
+    bad = fill(tmp_path, many(4)).snapshot
+    file = tmp_path / "snapshots" / bad / "index.faiss"
+    file.write_bytes(file.read_bytes()[:-1])
+    with caplog.at_level(logging.WARNING):
+        assert [shop.refresh() for _ in range(3)] == [False] * 3
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert shop.snapshot_id == before
+    assert shop.search("Question 1?")[0].entry.id == "e1"
+    fill(tmp_path, many(5))
+    assert shop.refresh() is True
+    assert len(shop.entries) == 5
+
+
+def test_a_current_that_vanishes_keeps_the_old_snapshot(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shop = knowledge(tmp_path, many(3))
+    name = (tmp_path / "CURRENT").read_text()
+    (tmp_path / "CURRENT").unlink()
+    with caplog.at_level(logging.WARNING):
+        assert [shop.refresh(), shop.refresh()] == [False, False]
+    assert len(caplog.records) == 1
+    assert shop.search("Question 0?")
+    (tmp_path / "CURRENT").write_text(name)
+    assert shop.refresh() is False
+
+
+def test_searches_go_on_while_snapshots_change(tmp_path: Path) -> None:
+    shop = knowledge(tmp_path, [Entry(id="stays", question="Stays?", answer="yes")])
+    done = threading.Event()
+    failures: list[str] = []
+    searches = [0]
+
+    def ask() -> None:
+        while not done.is_set():
+            try:
+                hits = shop.search("Stays?", recent=["e1"], k=3)
+            except Exception as error:  # noqa: BLE001 (whatever it is, the test shows it)
+                failures.append(repr(error))
+                return
+            if hits[0].entry.id != "stays" or hits[0].score < 0.999:
+                failures.append(repr(hits[0]))
+            searches[0] += 1
+            shop.refresh()
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for count in range(1, 15):
+        fill(tmp_path, [Entry(id=f"e{i}", question=f"{count} {i}?", answer="x") for i in range(count)])
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert searches[0] > 14
+    shop.refresh()
+    assert len(shop.entries) == 15
+
+
+def test_a_long_context_does_not_push_the_message_out(tmp_path: Path) -> None:
+    shop = knowledge(tmp_path, many(3))
+    seen: list[str] = []
+    plain = HashEncoder().encode_query
+
+    class Listening(HashEncoder):
+        def encode_query(self, text: str) -> NDArray[np.float32]:
+            seen.append(text)
+            return plain(text)
+
+    KnowledgeBase.open(tmp_path, Listening()).search("and now?", context="long " * 1000)
+    assert shop.snapshot_id
+    assert [len(text) < 600 and text.endswith("and now?") for text in seen] == [True, True]
+
+
+def test_the_real_encoder_finds_the_meaning_and_uses_the_context(tmp_path: Path, encoder: Encoder) -> None:
+    shop = knowledge(
+        tmp_path,
+        [
+            Entry(id="return", question="How do I send an item back?", answer="Use the label in the box."),
+            Entry(id="pay", question="Which payment methods do you accept?", answer="Card and invoice."),
+            Entry(id="lamp", question="What is the warranty?", answer="Five years.", subject="Desk lamp"),
+            Entry(id="chair", question="What is the warranty?", answer="Two years.", subject="Office chair"),
+            Entry(id="guide", question="Overview", answer="Descale the kettle monthly.", heading="Care > Overview"),
+        ],
+        encoder,
+    )
+    assert shop.search("I want to return my order")[0].entry.id == "return"
+    assert shop.search("can I pay with visa?")[0].entry.id == "pay"
+    assert shop.search("removing limescale from a kettle")[0].entry.id == "guide"
+    assert shop.search("how long is it guaranteed?", context="I bought an office chair")[0].entry.id == "chair"
+    assert shop.search("how long is it guaranteed?", context="I bought a desk lamp")[0].entry.id == "lamp"

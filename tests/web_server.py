@@ -1,0 +1,131 @@
+"""The web application on a real port, and a browser page as its protocol sees it, for tests without a browser."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from chatbot.config import Settings
+from chatbot.store import Store
+from chatbot.web.app import build_app
+from fake_bot import ENTRIES, SECRET, SETTINGS, FakeBot
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Served:
+    """A running application with what stands behind it."""
+
+    url: str
+    store: Store
+    bot: FakeBot
+
+    def browser(self, **options: Any) -> httpx.Client:
+        """Return a client that keeps cookies, as a browser with a fresh profile."""
+        return httpx.Client(base_url=self.url, timeout=30, **options)
+
+
+@contextmanager
+def served(
+    folder: Path, settings: Settings = SETTINGS, *, loading_seconds: float = 0, pause: float = 0
+) -> Iterator[Served]:
+    store = Store.open(folder / "frontdesk.db")
+    bot = FakeBot(store, loading_seconds, pause)
+    app = build_app(bot, store, settings, lambda: ENTRIES, SECRET)
+    port = free_port()
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.02)
+        yield Served(f"http://127.0.0.1:{port}", store, bot)
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        store.close()
+
+
+class Page:
+    """An open page of a browser: sends events and reads what they return, as Gradio's own page does."""
+
+    def __init__(self, browser: httpx.Client, root: str = "") -> None:
+        self.browser, self._root, self.session = browser, root, secrets.token_hex(6)
+        html = browser.get(f"{root}/").text
+        self.config = json.JSONDecoder().raw_decode(html.split("window.gradio_config = ", 1)[1])[0]
+
+    def events(self, handler: str, *data: Any, event: object = None) -> Iterator[list[Any]]:
+        """Call a handler by its name; yields the outputs of each step."""
+        place = next(d for d in self.config["dependencies"] if d["api_name"] == handler)
+        # Hidden state stands in the inputs as None: the server puts its own value there.
+        body = {"data": list(data), "fn_index": place["id"], "session_hash": self.session, "event_data": event}
+        joined = self.browser.post(f"{self._root}/gradio_api/queue/join", json=body)
+        joined.raise_for_status()
+        shown: list[Any] = []
+        for message in self._stream():
+            if message["msg"] == "process_generating" and message["success"]:
+                shown = _patched(shown, message["output"]["data"])
+                yield shown
+            if message["msg"] == "process_completed":
+                assert message["success"], message
+                if message["output"].get("data") and not shown:
+                    yield message["output"]["data"]
+                return
+
+    def call(self, handler: str, *data: Any, event: object = None) -> list[Any]:
+        """Call a handler and return its last outputs."""
+        return list(self.events(handler, *data, event=event))[-1]
+
+    def _stream(self) -> Iterator[dict[str, Any]]:
+        with self.browser.stream(
+            "GET", f"{self._root}/gradio_api/queue/data", params={"session_hash": self.session}
+        ) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                if line.startswith("data:"):
+                    yield json.loads(line[5:])
+
+
+def _patched(before: list[Any], data: list[Any]) -> list[Any]:
+    """Apply the differences that Gradio sends from the second step of a generator on."""
+    if not before:
+        return data
+    return [_apply(old, new) for old, new in zip(before, data, strict=True)]
+
+
+def _apply(old: Any, edits: Any) -> Any:
+    value = json.loads(json.dumps(old))
+    for action, path, change in edits:
+        if not path:
+            value = value + change if action == "append" else change
+            continue
+        holder = value
+        for key in path[:-1]:
+            holder = holder[key]
+        if action == "delete":
+            del holder[path[-1]]
+        elif action == "append":
+            holder[path[-1]] += change
+        elif action == "add" and isinstance(holder, list):
+            holder.insert(path[-1], change)
+        else:
+            holder[path[-1]] = change
+    return value
