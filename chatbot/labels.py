@@ -86,8 +86,10 @@ class LabelRows:
 
     def understand(self, read: Mapping[str, Array], vector: Array) -> Understanding:
         """Return what a message means from the sets read at it and its (dim,) embedding."""
-        steps = self._named("next_step", log_softmax(read["next_step"] / self.temperature["next_step"]))
-        if "intent" not in self.sets:
+        steps = {}
+        if "next_step" in read:
+            steps = self._named("next_step", log_softmax(read["next_step"] / self.temperature["next_step"]))
+        if "intent" not in read:
             return Understanding(next_step=steps)
         model = self.model_intent(read["intent"])
         logits = self.encoder_logits(vector)
@@ -101,6 +103,10 @@ class LabelRows:
             next_step=steps,
             out_of_scope=None if scope is None else float(scope[0]),
         )
+
+    def support(self, logprobs: Array) -> dict[str, float]:
+        """Return the calibrated probabilities of the support labels."""
+        return self._named("support", log_softmax(logprobs / self.temperature["support"]))
 
     def _named(self, name: str, logprobs: NDArray[Any]) -> dict[str, float]:
         order = np.argsort(-logprobs)

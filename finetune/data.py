@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chatbot import gate
 from chatbot.prompt import Renderer
 from chatbot.types import Message
+from finetune.redaction import PLACEHOLDERS
 from finetune.tree import ROOT, Node, Tree
 from knowledge_base.entry import Entry
 
@@ -60,7 +61,7 @@ class Labels:
         """Collect the labels that occur, sorted by name."""
         messages = [message for transcript in transcripts for message in transcript.messages]
         intents = {intent for m in messages if m.role == "user" for intent in m.intents}
-        steps = {m.action for m in messages if m.role == "assistant" and m.action}
+        steps = {action for m in messages if (action := human_action(m))}
         sets = {"intent": tuple(sorted(intents)), "next_step": tuple(sorted(steps)), "support": SUPPORT}
         return cls({name: labels for name, labels in sets.items() if labels})
 
@@ -114,7 +115,7 @@ def _turn(
     found = _found(knowledge, messages, index)
     unanswerable = OUT_OF_SCOPE in messages[index].intents or reply.action == "decline"
     refusal = (Evidence(found[:SHOWN_ENTRIES], "none"),) if found and unanswerable else ()
-    if reply.author == "bot":
+    if reply.author in ("bot", "approved"):
         counts["written by a bot"] += 1
         return Turn(index, evidence=refusal)
     named = tuple(knowledge.entries[i] for i in reply.evidence if i in knowledge.entries) if knowledge else ()
@@ -123,7 +124,7 @@ def _turn(
         if sentences is not None:
             counts["grounded in the entries they name"] += 1
             return Turn(index, evidence=_shown(named, sentences, found, chance))
-    if not gate.has_facts(reply.content):
+    if not gate.has_facts(reply.content) and not any(mark in reply.content for mark in PLACEHOLDERS.values()):
         counts["without facts"] += 1
         return Turn(index, writes=True, evidence=refusal)
     sentences = gate.align(reply.content, found) if found else None
@@ -180,6 +181,22 @@ def _shown(
         else:
             evidence.append(Evidence(tuple(others[:SHOWN_ENTRIES]), "none"))
     return tuple(evidence)
+
+
+def halves(lesson: Lesson) -> tuple[Lesson, Lesson]:
+    """Return the lesson twice, each with the evidence of every other turn that has some.
+
+    Evidence is most of the tokens. Passes take the halves in turn, so that labels, which need more passes
+    than copying from entries does, are seen twice as often in the same time.
+    """
+    shown = [turn.message for turn in lesson.turns if turn.evidence]
+
+    def half(parity: int) -> Lesson:
+        kept = set(shown[parity::2])
+        turns = [turn if turn.message in kept else replace(turn, evidence=()) for turn in lesson.turns]
+        return Lesson(lesson.transcript, turns)
+
+    return half(0), half(1)
 
 
 def trees(lesson: Lesson, renderer: Renderer, labels: Labels, max_length: int) -> list[Tree]:
@@ -242,9 +259,16 @@ def _tree(
     return Tree(lesson.transcript.id, tuple(nodes))
 
 
+def human_action(reply: Message | None) -> str | None:
+    """Return the next step that a person took with a message; the bot's own steps teach nothing."""
+    if reply is None or reply.role != "assistant" or reply.author in ("bot", "approved"):
+        return None
+    return reply.action
+
+
 def _targets(messages: Sequence[Message], index: int, labels: Labels) -> dict[str, dict[int, float]]:
     following = messages[index + 1] if index + 1 < len(messages) else None
-    action = following.action if following and following.role == "assistant" else None
+    action = human_action(following)
     targets: dict[str, dict[int, float]] = {}  # a label that the rows do not know leaves its target empty
     if messages[index].intents and "intent" in labels.sets:
         targets["intent"] = labels.target("intent", messages[index].intents)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.labels import LabelRows, log_softmax
+from finetune.data import human_action
 from finetune.reading import EVIDENCE_HEAD, ReadTrees
 from finetune.witness import LinearWitness, fit_fusion, fit_linear, fit_scope, fit_temperature
 
@@ -39,8 +40,7 @@ def labelled(lessons: Sequence[Lesson], labels: Labels, name: str) -> Labelled:
         for index, message in enumerate(messages):
             if message.role != "user":
                 continue
-            following = messages[index + 1] if index + 1 < len(messages) else None
-            action = following.action if following and following.role == "assistant" else None
+            action = human_action(messages[index + 1] if index + 1 < len(messages) else None)
             given = message.intents if name == "intent" else ((action,) if action else ())
             target = labels.target(name, given) if name in labels.sets else {}
             if target:

@@ -199,7 +199,7 @@ def train_adapter(
 
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
     from chatbot.prompt import Renderer
-    from finetune.data import trees
+    from finetune.data import halves, trees
     from finetune.student import Student, has_fast_bfloat16, load_base
     from finetune.training import Schedule, TrainingData, count_tokens, train
 
@@ -214,13 +214,21 @@ def train_adapter(
         )
         for name in ("train", "calibration", "test")
     }
+    variants = tuple(
+        tuple(
+            tree
+            for lesson in material.part("train")
+            for tree in trees(halves(lesson)[number], renderer, material.labels, arguments.max_length)
+        )
+        for number in (0, 1)
+    )
     if not grown["train"]:
         raise InputError("--dataset: expected labels or replies to learn from, found none that can be used.")
     n_labels = {name: len(labels) for name, labels in material.labels.sets.items()}
-    say(f"{count_tokens(grown['train']):,} tokens a pass, bfloat16 {'on' if bf16 else 'off'}")
+    say(f"{count_tokens(variants[0]):,} tokens a pass, bfloat16 {'on' if bf16 else 'off'}")
     student = Student(_peft(load_base(base.folder, bf16=bf16), arguments), n_labels)
-    validation = _sample(grown["calibration"], count_tokens(grown["train"]) // 8)
-    data = TrainingData(tuple(renderer.system), grown["train"], validation, n_labels)
+    validation = _sample(grown["calibration"], count_tokens(variants[0]) // 5)
+    data = TrainingData(tuple(renderer.system), variants, validation, n_labels)
     partial = arguments.partial()
     partial.mkdir(parents=True, exist_ok=True)
     _remember(partial, arguments, files)

@@ -23,7 +23,7 @@ _CONVERSATION_KEYS = {"id", "messages", "language", "tags"}
 _ENTITY_KEYS = {"type", "value", "start", "end"}
 _MESSAGE_KEYS: Mapping[Role, set[str]] = {
     "user": {"role", "content", "note", "intent", "entities"},
-    "assistant": {"role", "content", "note", "entities", "action", "author", "evidence"},
+    "assistant": {"role", "content", "note", "entities", "action", "author", "evidence", "ai_generated"},
 }
 
 Note = Callable[[str], None]

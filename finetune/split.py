@@ -21,10 +21,9 @@ from finetune.records import Transcript
 # most of them as they were, and scripts without spaces need no word boundaries.
 NEAR_DUPLICATE_JACCARD = 0.8
 SHINGLE_CHARACTERS = 3
-# 32 bands of 4 hashes miss a pair at that similarity with a probability of (1 - 0.8**4)**32 = 5e-8; what they
-# propose is compared exactly.
-_BANDS, _ROWS = 32, 4
-
+# 42 bands of 6 hashes miss a pair at that similarity with a probability of (1 - 0.8**6)**42 = 3e-6; what they propose
+# is compared exactly.
+_BANDS, _ROWS = 42, 6
 _ANY = ""  # the label that every conversation has
 
 PARTS = ("train", "calibration", "test")

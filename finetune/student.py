@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
+from chatbot.labels import LabelRows
 from finetune.tree import Pack
 
 LORA_PREFIX, ROWS_PREFIX = "lora_", "rows."
@@ -30,6 +31,16 @@ class Student(nn.Module):
         self.model = model
         size = model.get_base_model().config.hidden_size
         self.rows = nn.ParameterDict({name: nn.Parameter(torch.zeros(n, size)) for name, n in n_labels.items()})
+
+    @classmethod
+    def of_adapter(cls, base: Any, folder: Path, rows: LabelRows) -> Student:
+        """Return the student of a trained adapter, for reading packs."""
+        from peft import PeftModel
+
+        student = cls(PeftModel.from_pretrained(base, str(folder)), {n: len(labels) for n, labels in rows.sets.items()})
+        for name in rows.sets:
+            student.rows[name].data = torch.from_numpy(rows.rows[name]).to(student.rows[name].device)
+        return student
 
     def hidden(self, pack: Mapping[str, Tensor]) -> Tensor:
         """Return the (n_tokens, hidden size) final states of a pack."""

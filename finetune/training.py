@@ -18,9 +18,10 @@ from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import set_seed
 
+from chatbot.labels import log_softmax
 from finetune.student import ROWS_PREFIX, Reader, Student, tensors
 from finetune.tree import Pack, Tree, group, pack
-from finetune.witness import cross_entropy, fit_temperature, log_softmax
+from finetune.witness import cross_entropy, fit_temperature
 
 COMPLETE = "complete.json"
 PLAN = "plan.json"
@@ -28,10 +29,13 @@ PLAN = "plan.json"
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Trees to learn from and to choose the best checkpoint by, all behind the same system text."""
+    """Trees to learn from and to choose the best checkpoint by, all behind the same system text.
+
+    `train` holds variants of the same trees; pass n learns from variant n modulo their number.
+    """
 
     system: tuple[int, ...]
-    train: tuple[Tree, ...]
+    train: tuple[tuple[Tree, ...], ...]
     validation: tuple[Tree, ...]
     n_labels: dict[str, int]
 
@@ -65,7 +69,7 @@ class Packs(Dataset[Pack]):
         self._system = data.system
         self._groups: list[list[Tree]] = []
         for number in range(math.ceil(schedule.passes)):
-            order = list(data.train)
+            order = list(data.train[number % len(data.train)])
             random.Random(schedule.seed * 1000 + number).shuffle(order)  # noqa: S311 (order of rows, not secrecy)
             groups = group(order, schedule.pack_tokens)
             share = min(1.0, schedule.passes - number)

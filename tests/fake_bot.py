@@ -3,7 +3,7 @@
 Its replies follow from the message's words: "slow" streams slowly, "price" cites an entry, "ask" offers readings,
 "unknown" declines, "break" fails, "markup" replies with hostile Markdown; anything else is repeated.
 
-    python tests/fake_bot.py --data-dir DIR --port PORT [--loading-seconds S] [--allowed-origin ORIGIN]
+    python tests/fake_bot.py --data-dir DIR --port PORT [--loading-until FILE] [--allowed-origin ORIGIN]
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ SETTINGS = Settings(
 class FakeBot:
     """Keeps its turns in a real store, as the real bot does."""
 
-    def __init__(self, store: Store, loading_seconds: float = 0.0, pause: float = 0.02) -> None:
-        self._store, self._pause = store, pause
-        self._ready_at = time.monotonic() + loading_seconds
+    def __init__(self, store: Store, loading_until: Path | None = None, pause: float = 0.02) -> None:
+        self._store, self.pause = store, pause
+        self._loading_until = loading_until
         self.requests: list[TurnRequest] = []
         self.loading = "the demo model, 40 % done"
 
     @property
     def ready(self) -> bool:
-        return time.monotonic() >= self._ready_at
+        return self._loading_until is None or self._loading_until.exists()
 
     def reply(self, request: TurnRequest, cancelled: threading.Event) -> Iterator[Reply]:
         self.requests.append(request)
@@ -63,6 +63,8 @@ class FakeBot:
         if kept is not None and not request.retry:
             yield Reply(kept.content, message_id=kept.id, done=True)
             return
+        while not self.ready and not cancelled.wait(0.05):
+            pass
         turn = self._store.begin_turn(message.id)
         final, decision = _answer(message.content)
         shown = ""
@@ -75,7 +77,7 @@ class FakeBot:
                 shown = f"{shown} {word}".strip()
                 self._store.save_partial(turn, shown)
                 yield Reply(shown)
-                time.sleep(self._pause * (20 if "slow" in message.content else 1))
+                time.sleep(self.pause * (20 if "slow" in message.content else 1))
         finally:
             whole = shown == final.text.strip()
             stored = self._store.finish_turn(
@@ -86,7 +88,9 @@ class FakeBot:
                     intent={"delivery_cost": 0.71, "track_order": 0.2}, intent_model={"delivery_cost": 0.6}
                 ),
                 trace={
-                    "hits": [["faq-price", 0.83, 0.78]],
+                    "hits": [{"id": "faq-price", "probability": 0.83, "score": 0.78}],
+                    "out_of_scope": 0.04,
+                    "support": {"full": 0.9, "part": 0.08, "none": 0.02},
                     "seconds": {"read": 0.21, "find": 0.05, "write": 1.4},
                     "adapter": "demo-adapter 1f0c",
                     "knowledge": "20261122-1f0c9e2a",
@@ -135,14 +139,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--loading-seconds", type=float, default=0.0)
+    parser.add_argument("--loading-until", type=Path, help="a file; the bot is ready once it exists")
     parser.add_argument("--pause", type=float, default=0.02)
     parser.add_argument("--allowed-origin", action="append", default=[])
     args = parser.parse_args()
     store = Store.open(args.data_dir / "frontdesk.db")
     store.recover()
     settings = SETTINGS.model_copy(update={"allowed_origins": args.allowed_origin})
-    bot = FakeBot(store, args.loading_seconds, args.pause)
+    bot = FakeBot(store, args.loading_until, args.pause)
     app = build_app(bot, store, settings, lambda: ENTRIES, SECRET)
     uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning", timeout_graceful_shutdown=5)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import socket
@@ -15,11 +16,11 @@ from typing import Any
 
 import httpx
 import uvicorn
+from fake_bot import ENTRIES, SECRET, SETTINGS, FakeBot
 
 from chatbot.config import Settings
 from chatbot.store import Store
 from chatbot.web.app import build_app
-from fake_bot import ENTRIES, SECRET, SETTINGS, FakeBot
 
 
 def free_port() -> int:
@@ -43,23 +44,28 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, settings: Settings = SETTINGS, *, loading_seconds: float = 0, pause: float = 0
+    folder: Path, settings: Settings = SETTINGS, *, loading_until: Path | None = None, pause: float = 0
 ) -> Iterator[Served]:
     store = Store.open(folder / "frontdesk.db")
-    bot = FakeBot(store, loading_seconds, pause)
-    app = build_app(bot, store, settings, lambda: ENTRIES, SECRET)
-    port = free_port()
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
+    bot = FakeBot(store, loading_until, pause)
+    port, servers = free_port(), []
+
+    async def serve() -> None:
+        # Gradio makes event loops of its own, and forgets them, where none runs.
+        app = build_app(bot, store, settings, lambda: ENTRIES, SECRET)
+        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
+        servers.append(uvicorn.Server(config))
+        await servers[0].serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
     try:
-        while not server.started:
+        while not (servers and servers[0].started):
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.02)
         yield Served(f"http://127.0.0.1:{port}", store, bot)
     finally:
-        server.should_exit = True
+        servers[0].should_exit = True
         thread.join(20)
         store.close()
 
@@ -79,8 +85,11 @@ class Page:
         body = {"data": list(data), "fn_index": place["id"], "session_hash": self.session, "event_data": event}
         joined = self.browser.post(f"{self._root}/gradio_api/queue/join", json=body)
         joined.raise_for_status()
+        event_id = joined.json()["event_id"]
         shown: list[Any] = []
         for message in self._stream():
+            if message.get("event_id") != event_id:
+                continue
             if message["msg"] == "process_generating" and message["success"]:
                 shown = _patched(shown, message["output"]["data"])
                 yield shown
@@ -93,6 +102,11 @@ class Page:
     def call(self, handler: str, *data: Any, event: object = None) -> list[Any]:
         """Call a handler and return its last outputs."""
         return list(self.events(handler, *data, event=event))[-1]
+
+    def say(self, content: str, conversation_id: str = "", ticket: str = "") -> tuple[str, list[Any]]:
+        """Send a message, wait for the whole reply, and return the conversation's id with the last outputs."""
+        steps = list(self.events("send", content, conversation_id, ticket))
+        return steps[0][2], steps[-1]
 
     def _stream(self) -> Iterator[dict[str, Any]]:
         with self.browser.stream(

@@ -5,7 +5,7 @@ Safe to use from several threads. No transaction lasts longer than one call, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -29,6 +29,8 @@ from chatbot.store.records import (
 )
 from chatbot.store.rows import stored_message
 from chatbot.types import Decision, Reply, TurnRequest, Understanding
+
+_EXPORTED_AT_ONCE = 200
 
 
 class Store:
@@ -204,12 +206,11 @@ class Store:
     def export(self) -> Iterator[dict[str, Any]]:
         """Yield the conversations as transcripts, oldest first; see `transcripts`."""
         with self._reading() as session:
-            ids: Sequence[str] = transcripts.conversation_ids(session)
-        for conversation_id in ids:
+            ids = transcripts.conversation_ids(session)
+        for start in range(0, len(ids), _EXPORTED_AT_ONCE):
             with self._reading() as session:
-                transcript = transcripts.transcript(session, conversation_id)
-            if transcript is not None:
-                yield transcript
+                part = transcripts.transcripts(session, ids[start : start + _EXPORTED_AT_ONCE])
+            yield from part
 
     def erase(self, visitor_id: str) -> Mapping[str, int]:
         """Delete all that is kept about a visitor and rewrite the file without it; return the deleted rows by table.

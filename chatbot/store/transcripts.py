@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from chatbot.store.tables import ConversationTable, LabelTable, MessageTable, TurnTable
 
 RATED_DOWN = "rated_down"
+_NEXT_STEPS = {"approved": "answer", "grounded": "answer"}  # transcripts know one word for both kinds
 
 
 def conversation_ids(session: Session) -> Sequence[str]:
@@ -25,17 +26,19 @@ def conversation_ids(session: Session) -> Sequence[str]:
     ).all()
 
 
-def transcript(session: Session, conversation_id: str) -> dict[str, Any] | None:
-    """Return one conversation, or None when nothing of it can be handed on."""
-    rows = session.scalars(
-        select(MessageTable)
-        .where(MessageTable.conversation_id == conversation_id, ~MessageTable.superseded)
-        .order_by(MessageTable.seq)
-    ).all()
-    confirmed = _confirmed_intents(session, conversation_id)
+def transcripts(session: Session, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the conversations of these ids in this order, without those of which nothing can be handed on."""
+    shown = MessageTable.conversation_id.in_(ids) & ~MessageTable.superseded
+    conversations: dict[str, list[MessageTable]] = {conversation_id: [] for conversation_id in ids}
+    for row in session.scalars(select(MessageTable).where(shown).order_by(MessageTable.seq)):
+        conversations[row.conversation_id].append(row)
+    confirmed = _confirmed_intents(session, ids)
+    made = (_transcript(conversation_id, rows, confirmed) for conversation_id, rows in conversations.items())
+    return [transcript for transcript in made if transcript["messages"]]
+
+
+def _transcript(conversation_id: str, rows: list[MessageTable], confirmed: dict[str, list[str]]) -> dict[str, Any]:
     messages = [_message(row, confirmed.get(row.id, [])) for row in rows if _was_said(row)]
-    if not messages:
-        return None
     rated_down = any(row.rating is not None and row.rating.value == "down" for row in rows)
     return {"id": conversation_id, "messages": messages, **({"tags": [RATED_DOWN]} if rated_down else {})}
 
@@ -49,7 +52,7 @@ def _message(row: MessageTable, intents: list[str]) -> dict[str, Any]:
         return {"role": "user", "content": row.content, **({"intent": intents} if intents else {})}
     message: dict[str, Any] = {"role": "assistant", "content": _without_pointers(row), "author": row.author}
     if row.turn is not None and row.turn.kind is not None:
-        message["action"] = row.turn.kind
+        message["action"] = _NEXT_STEPS.get(row.turn.kind, row.turn.kind)
     if row.citations:
         message["evidence"] = [citation["entry_id"] for citation in row.citations]
     if row.author == "bot":
@@ -63,13 +66,13 @@ def _without_pointers(row: MessageTable) -> str:
     return re.sub(rf"[ \t]*\[(?:{numbers})\]", "", row.content).strip() if numbers else row.content
 
 
-def _confirmed_intents(session: Session, conversation_id: str) -> dict[str, list[str]]:
+def _confirmed_intents(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
     query = (
         select(TurnTable.message_id, LabelTable.label)
         .join(LabelTable, LabelTable.turn_id == TurnTable.id)
         .join(MessageTable, MessageTable.id == TurnTable.message_id)
         .where(
-            MessageTable.conversation_id == conversation_id,
+            MessageTable.conversation_id.in_(ids),
             LabelTable.set_name == "intent",
             LabelTable.witness == "person",
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 import secrets
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
@@ -111,15 +110,10 @@ class ChatPage:
         )
 
     def _wire(self, page: gr.Blocks, new: gr.Button, earlier: gr.Button, tell: gr.Button, timer: gr.Timer) -> None:
-        state = [self._chat, self._box, self._conversation, self._ticket, self._notice, self._again]
+        state = [self._chat, self._box, self._conversation, self._ticket, self._notice, self._again, self._comment_row]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         free = {**quiet, "concurrency_limit": None}
-        turn = {
-            **quiet,
-            "concurrency_limit": self._settings.limits.waiting_turns,
-            "concurrency_id": "turns",
-            "outputs": state,
-        }
+        turn = {**free, "outputs": state}  # how many run at once is for the limits to say, in words
         sent = [self._conversation, self._ticket]
         self._box.submit(self.send, [self._box, *sent], **turn)
         self._chat.example_select(self.pick, sent, **turn)
@@ -132,8 +126,8 @@ class ChatPage:
         tell.click(self.tell, [self._rated, self._comment], rating, **free)
         self._comment.submit(self.tell, [self._rated, self._comment], rating, **free)
         earlier.click(self.toggle, self._is_open, [self._is_open, self._drawer, self._list], **free)
-        self._list.click(self.open, self._list, [*state, self._is_open, self._drawer, self._comment_row], **free)
-        new.click(self.new, None, [*state, self._is_open, self._drawer, self._comment_row], **free)
+        self._list.click(self.open, self._list, [*state, self._is_open, self._drawer], **free)
+        new.click(self.new, None, [*state, self._is_open, self._drawer], **free)
         page.load(self.load, None, [*state, self._loading, timer], **free)
         timer.tick(self.tick, None, [self._loading, timer], **free)
 
@@ -202,7 +196,6 @@ class ChatPage:
         notice = ""
         try:
             with self._limits.turn(), self._turns.start(asked.visitor_id, request.session_hash or "") as cancelled:
-                yield from self._wait(cancelled.is_set)
                 for reply in self._bot.reply(asked, cancelled):
                     yield self._screen(messages=[*before, shown.growing(reply)], writing=True)
         except TurnError as error:
@@ -216,19 +209,6 @@ class ChatPage:
         yield self._screen(
             messages=shown.stored(kept), thumbs=shown.feedback(kept), notice=notice, again=shown.needs_answer(kept)
         )
-
-    def _wait(self, stopped: Any) -> Iterator[Any]:
-        """Wait while the models are loaded, so that a message sent early is answered as soon as it can be.
-
-        Raises:
-            TurnError: it took longer than a turn may take.
-        """
-        deadline = time.monotonic() + self._settings.limits.turn_seconds
-        while not self._bot.ready and not stopped():
-            if time.monotonic() > deadline:
-                raise TurnError("The assistant is still starting. Your message is kept; please try again in a minute.")
-            yield self._screen(writing=True)
-            time.sleep(0.25)
 
     # ----- other events ----------------------------------------------------------------------------------------
 
@@ -322,7 +302,7 @@ class ChatPage:
         again: bool = False,
         writing: bool = False,
     ) -> tuple[Any, ...]:
-        """Return values for chat, input, conversation, ticket, notice and the button to try again; None keeps one."""
+        """Return values for chat, input, conversation, ticket, notice, the button to try again, and no comment field."""
         chat: dict[str, Any] = {} if messages is None else {"value": messages}
         chat |= {} if thumbs is None else {"feedback_value": thumbs}
         field: dict[str, Any] = {"submit_btn": False if writing else "➤", "stop_btn": "■" if writing else False}
@@ -334,6 +314,7 @@ class ChatPage:
             gr.skip() if ticket is None else ticket,
             _notice(notice),
             gr.update(visible=again),
+            gr.update(visible=False),
         )
 
     def _visitor(self, request: gr.Request) -> str | None:
@@ -353,7 +334,7 @@ class ChatPage:
 
 
 def _closed() -> tuple[Any, ...]:
-    return False, gr.update(visible=False), gr.update(visible=False)
+    return False, gr.update(visible=False)
 
 
 def _notice(sentence: str) -> Any:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from chatbot.web.cookies import Operators, Visitors
     from chatbot.web.limits import Limits, Turns
 
+SPARE_THREADS = 16
+
 
 def mount(
     app: FastAPI,
@@ -56,6 +58,7 @@ def mount(
     gradio.mount_gradio_app(app, desk, path="/admin", auth_dependency=signed_in, **closed)
 
     chat = ChatPage(bot, store, settings, visitors, limits, turns).build()
-    # Each place for a turn needs one waiting event, beside which stops, thumbs and page loads must get through.
-    chat.queue(api_open=False, max_size=settings.limits.waiting_turns * 4)
+    # Turns that wait must leave threads for stops, thumbs and page loads, and for the routes beside Gradio.
+    chat.max_threads = settings.limits.waiting_turns + SPARE_THREADS
+    chat.queue(api_open=False, max_size=4 * chat.max_threads)
     gradio.mount_gradio_app(app, chat, path="/", **closed)

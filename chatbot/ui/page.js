@@ -19,9 +19,10 @@
     area.remove();
   };
   addEventListener("click", (event) => {
-    const button = event.target.closest?.("#fd-chat button[title^='Copy'], #fd-chat button[aria-label^='Copy']");
-    const row = button?.closest(".message-row, .bubble-wrap > *");
-    const words = row?.querySelector(".fd-answer, .fd-said");
+    const button = event.target.closest?.("#fd-chat button[title^='Copy']");
+    if (!button) return;
+    const before = (words) => words.compareDocumentPosition(button) & Node.DOCUMENT_POSITION_FOLLOWING;
+    const words = [...document.querySelectorAll("#fd-chat .fd-answer, #fd-chat .fd-said")].filter(before).pop();
     if (!words) return;
     event.stopImmediatePropagation();
     copy(words.innerText.trim()).then(() => {

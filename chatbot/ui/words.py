@@ -35,8 +35,11 @@ REASONS: Mapping[str, str] = {
 SETS: Mapping[str, str] = {
     "intent": "Intent",
     "next_step": "Next step",
-    "support": "Entries support an answer",
-    "out_of_scope": "Out of scope",
+}
+SUPPORT: Mapping[str, str] = {
+    "full": "wholly",
+    "part": "in part",
+    "none": "not at all",
 }
 WITNESSES: Sequence[str] = ("both", "model", "encoder", "person")
 STEPS: Mapping[str, str] = {
@@ -55,7 +58,7 @@ SOURCES: Mapping[str, str] = {
     "prompt_sha256": "Prompt",
     "seed": "Seed",
 }
-_TOLD = {"hits", "seconds", *SOURCES}
+_TOLD = {"hits", "seconds", "support", "out_of_scope", *SOURCES}
 
 
 def conversation(turns: Sequence[TurnRecord]) -> str:
@@ -95,7 +98,8 @@ def _turn(turn: TurnRecord) -> str:
 
 
 def _trace(turn: TurnRecord) -> str:
-    parts = [_understood(turn), _found(turn), _cited(turn.reply.citations), _timings(turn), _sources(turn.trace)]
+    parts = [_understood(turn), _scope(turn.trace), _found(turn), _support(turn.trace), _cited(turn.reply.citations)]
+    parts += [_timings(turn), _sources(turn.trace)]
     rest = {key: value for key, value in turn.trace.items() if key not in _TOLD}
     if rest:
         parts.append(_table("Further details", ("", ""), [(key, _plain(value)) for key, value in rest.items()]))
@@ -127,6 +131,19 @@ def _found(turn: TurnRecord) -> str:
             rest = [*hit[1:], None, None]
             rows.append((str(hit[0]), _number(rest[0]), _number(rest[1], plain=True)))
     return _table("Found in the knowledge base", ("entry", "answers with", "similarity"), rows) if rows else ""
+
+
+def _scope(trace: Mapping[str, Any]) -> str:
+    probability = trace.get("out_of_scope")
+    return "" if probability is None else f"<p>None of the known intents: {escape(_number(probability))}.</p>"
+
+
+def _support(trace: Mapping[str, Any]) -> str:
+    support = trace.get("support")
+    if not isinstance(support, Mapping) or not support:
+        return ""
+    words = ", ".join(f"{SUPPORT.get(label, label)} {_number(value)}" for label, value in support.items())
+    return f"<p>The model read the entries; they answer the question: {escape(words)}.</p>"
 
 
 def _cited(citations: Sequence[Citation]) -> str:

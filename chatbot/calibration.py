@@ -1,0 +1,138 @@
+"""The numbers that decide: fitted on held-out chats and queries, kept in a folder, never in code.
+
+A folder holds `calibration.json` and a manifest that names the adapter, the knowledge and the encoder they
+were fitted with. A threshold of None means that no score was certain enough: that kind of reply is not given.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from chatbot.errors import CalibrationError
+from knowledge_base.entry import Hit
+from knowledge_base.manifest import verify
+
+FILE = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Logistic:
+    """A fitted probability: the logistic function of weighted features and a bias."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+    def __call__(self, features: Sequence[float]) -> float:
+        """Return the probability for one row of features."""
+        score = self.bias + sum(w * f for w, f in zip(self.weights, features, strict=True))
+        return 1 / (1 + math.exp(-max(-500.0, min(500.0, score))))
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The fitted numbers of one deployment.
+
+    `hit` gives the probability that an entry answers from `hit_features`; `evidence` the probability that a
+    reply written from the entries is right, from `evidence_features`; None where there was nothing to fit it on.
+    `thresholds` are least probabilities: `approved`, `grounded`, `ask`, `out_of_scope` and `step:LABEL`.
+    `adapter`, `knowledge` and `encoder` are the sha256 of what they were fitted with (adapter "" for none).
+    """
+
+    hit: Logistic
+    evidence: Logistic | None
+    thresholds: Mapping[str, float | None]
+    max_error: float
+    adapter: str
+    knowledge: str
+    encoder: str
+    fitted_on: Mapping[str, int] = field(default_factory=dict)
+    sha256: str = ""
+
+    def threshold(self, name: str) -> float:
+        """Return a least probability; infinity where none is certain enough."""
+        value = self.thresholds.get(name)
+        return math.inf if value is None else value
+
+    def judged(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits with their probabilities, likeliest first."""
+        features = hit_features(hits)
+        judged = [replace(hit, probability=self.hit(row)) for hit, row in zip(hits, features, strict=True)]
+        return sorted(judged, key=lambda hit: -(hit.probability or 0.0))
+
+    def save(self, folder: Path) -> None:
+        """Write `calibration.json` into a folder that the caller seals."""
+        facts = {name: value for name, value in asdict(self).items() if name != "sha256"}
+        (folder / FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Calibration:
+        """Read a calibration folder.
+
+        Raises:
+            CalibrationError: it is missing, altered or not a calibration.
+        """
+        verify(folder, "calibration", CalibrationError)
+        try:
+            facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
+            evidence = facts.pop("evidence")
+            return cls(
+                hit=_logistic(facts.pop("hit")),
+                evidence=None if evidence is None else _logistic(evidence),
+                sha256=_sha256(folder),
+                **facts,
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CalibrationError(
+                f"{folder}: not a calibration ({error}). Run python -m finetune.calibrate."
+            ) from error
+
+    def require(self, adapter: str, encoder: str) -> None:
+        """Refuse a calibration that was fitted with another adapter or encoder.
+
+        Raises:
+            CalibrationError: the hashes differ.
+        """
+        for name, have, want in (("adapter", self.adapter, adapter), ("encoder", self.encoder, encoder)):
+            if have != want:
+                raise CalibrationError(
+                    f"The calibration was fitted with another {name} ({have[:12] or 'none'}, not {want[:12] or 'none'}). "
+                    "Run python -m finetune.calibrate again."
+                )
+
+
+def hit_features(hits: Sequence[Hit]) -> list[tuple[float, float]]:
+    """Return for each hit its cosine and by how much it exceeds the best of the others."""
+    scores = [hit.score for hit in hits]
+    rows = []
+    for place, score in enumerate(scores):
+        others = scores[:place] + scores[place + 1 :]
+        rows.append((score, score - max(others, default=0.0)))
+    return rows
+
+
+def evidence_features(hits: Sequence[Hit], support: Mapping[str, float]) -> tuple[float, float]:
+    """Return the log-odds of the likeliest hit and of full support."""
+    return log_odds(hits[0].probability or 0.0), log_odds(support.get("full", 0.0))
+
+
+def log_odds(probability: float) -> float:
+    """Return the log-odds of a probability, bounded at a thousandth of a percent from 0 and 1."""
+    bounded = min(max(probability, 1e-5), 1 - 1e-5)
+    return math.log(bounded / (1 - bounded))
+
+
+def _logistic(facts: Mapping[str, object]) -> Logistic:
+    weights, bias = facts["weights"], facts["bias"]
+    if not isinstance(weights, list) or not isinstance(bias, int | float):
+        raise TypeError("expected weights and a bias")
+    return Logistic(tuple(float(w) for w in weights), float(bias))
+
+
+def _sha256(folder: Path) -> str:
+    from knowledge_base.manifest import MANIFEST, sha256_of
+
+    return sha256_of(folder / MANIFEST)

@@ -1,0 +1,130 @@
+"""The adapted model: understands a message, judges evidence and writes, from one base with one adapter."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from chatbot.errors import AdapterError
+from chatbot.labels import LabelRows
+from chatbot.prompt import REPLY_TOKENS, Renderer
+from chatbot.types import Message, Understanding
+from knowledge_base.entry import Entry
+from knowledge_base.manifest import MANIFEST, sha256_of, verify
+
+if TYPE_CHECKING:
+    from chatbot.engines.engine import Engine
+    from knowledge_base.encoder import Encoder
+
+SHOWN_ENTRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A verified adapter folder. `sha256` is that of its manifest."""
+
+    folder: Path
+    sha256: str
+    base_id: str
+    base_sha256: str
+    encoder_sha256: str
+
+    @classmethod
+    def open(cls, folder: Path) -> Adapter:
+        """Check an adapter folder before anything in it is used.
+
+        Raises:
+            AdapterError: it is missing, altered or not an adapter of ours.
+        """
+        manifest = verify(folder, "adapter", AdapterError)
+        try:
+            base = manifest["base"]
+            config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+            run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+            opened = cls(
+                folder,
+                sha256_of(folder / MANIFEST),
+                str(base["id"]),
+                str(base["sha256"]),
+                str(run["encoder"]["sha256"]),
+            )
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise AdapterError(
+                f"{folder}: not an adapter of Frontdesk ({error}). Train one with finetune.lora."
+            ) from error
+        if config.get("peft_type") != "LORA" or config.get("r", 0) > 32 or config.get("auto_mapping"):
+            raise AdapterError(
+                f"{folder}: expected a plain LoRA adapter of rank 32 at most. Train it with finetune.lora."
+            )
+        return opened
+
+
+class DialogueModel:
+    """Understands, judges and writes; holds no conversation."""
+
+    def __init__(self, renderer: Renderer, engine: Engine, labels: LabelRows, encoder: Encoder, sha256: str) -> None:
+        self.renderer = renderer
+        self.engine = engine
+        self.labels = labels
+        self.sha256 = sha256
+        self._encoder = encoder
+
+    @classmethod
+    def load(cls, adapter: Adapter, encoder: Encoder, place: str = "") -> DialogueModel:
+        """Load the base (at `place` if given) with an adapter.
+
+        Raises:
+            ModelError: the base is missing or not the one that the adapter was trained on.
+            AdapterError: the adapter was trained with another encoder.
+        """
+        from chatbot.engines.bases import find_base, require_weights
+        from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
+        from chatbot.engines.transformers import TransformersEngine
+
+        if adapter.encoder_sha256 != encoder.sha256:
+            raise AdapterError(
+                f"{adapter.folder}: expected the encoder {adapter.encoder_sha256[:12]} that the adapter was trained with, "
+                f"got {encoder.sha256[:12]}. Set `encoder` in frontdesk.yaml."
+            )
+        base = find_base(adapter.base_id, place)
+        require_weights(base, adapter.base_sha256)
+        labels = LabelRows.load(adapter.folder)
+        rows = {name: values for name, values in labels.rows.items() if name != "encoder_intent"}
+        renderer = Renderer(BaseTokenizer(base.folder), turn_marks(base.folder))
+        return cls(
+            renderer, TransformersEngine.load(base.folder, adapter.folder, rows), labels, encoder, adapter.sha256
+        )
+
+    def understand(self, messages: Sequence[Message]) -> Understanding:
+        """Return what the last message means; it is the customer's."""
+        sets = [name for name in ("intent", "next_step") if name in self.labels.sets]
+        if not sets:
+            return Understanding()
+        read = self.engine.read(self.renderer.understanding(messages), sets)
+        return self.labels.understand(read, self._encoder.encode_query(messages[-1].content))
+
+    def shown(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        """Return the entries that the model is shown in one turn."""
+        return self.renderer.fitting(entries[:SHOWN_ENTRIES])
+
+    def support(self, messages: Sequence[Message], entries: Sequence[Entry]) -> dict[str, float]:
+        """Return how far entries (see `shown`) support an answer: probabilities of full, part and none."""
+        read = self.engine.read(self.renderer.evidence(messages, entries), ["support"])["support"]
+        return self.labels.support(read)
+
+    def write(self, messages: Sequence[Message], entries: Sequence[Entry], cancelled: Event) -> Iterator[str]:
+        """Yield the reply piece by piece, with pointers; without entries a reply that needs none."""
+        renderer = self.renderer
+        path = renderer.evidence(messages, entries) if entries else renderer.understanding(messages)
+        ids: list[int] = []
+        shown = ""
+        for token in self.engine.stream(path, REPLY_TOKENS, frozenset([self.renderer.end_of_turn]), cancelled):
+            ids.append(token.id)
+            text = self.renderer.text(ids)
+            if not text.endswith("\ufffd"):  # a character whose bytes are not all written yet
+                yield text[len(shown) :]
+                shown = text

@@ -1,0 +1,72 @@
+"""What kind of reply a turn gets: a pure function of what was understood, found and fitted.
+
+The order is from the surest ground to none: small talk, an approved entry, a wish for a person, matters of
+others, a reply written from entries, a question back, and at last the word that we cannot help.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from chatbot.calibration import Calibration, evidence_features
+from chatbot.types import Decision, Understanding
+from knowledge_base.entry import Hit
+
+CHAT, ASK, HAND_OVER, DECLINE = "chat", "ask", "hand_over", "decline"  # next steps with a meaning for the policy
+
+
+def decide(
+    understanding: Understanding,
+    hits: Sequence[Hit],
+    calibration: Calibration | None,
+    support: Callable[[], Mapping[str, float]] | None = None,
+) -> Decision:
+    """Return the decision for a turn.
+
+    Args:
+        understanding: what the message means; empty without an adapter.
+        hits: what search found, with probabilities if there is a calibration, likeliest first.
+        calibration: the fitted numbers; without them no answer is certain, and the nearest entries are offered.
+        support: reads how far the entries support an answer; asked only where it matters; None without an adapter.
+    """
+    if calibration is None:
+        return _uncalibrated(hits)
+    best = hits[0] if hits else None
+    certainty = (best.probability or 0.0) if best else 0.0
+    steps = understanding.next_step
+    sure_step = _sure_step(steps, calibration)
+    if sure_step == CHAT and steps[CHAT] > certainty:
+        return Decision("chat", "small_talk", probability=steps[CHAT])
+    if best and best.entry.approved and certainty >= calibration.threshold("approved"):
+        return Decision("approved", "entry_answers", (best.entry.id,), certainty)
+    if sure_step == HAND_OVER:
+        return Decision("decline", "person_wanted", probability=steps[HAND_OVER])
+    outside = understanding.out_of_scope or 0.0
+    if sure_step == DECLINE or outside >= calibration.threshold("out_of_scope"):
+        return Decision("decline", "out_of_scope", probability=max(outside, steps.get(DECLINE, 0.0)))
+    if best and support and calibration.evidence:
+        rightness = calibration.evidence(evidence_features(hits, support()))
+        if rightness >= calibration.threshold("grounded"):
+            return Decision("grounded", "evidence_supports", tuple(hit.entry.id for hit in hits), rightness)
+    if sure_step == ASK:
+        return Decision("ask", "unclear", probability=steps[ASK])
+    nearest = sum(hit.probability or 0.0 for hit in hits[:2])
+    if best and nearest >= calibration.threshold("ask"):
+        return Decision("ask", "unclear", tuple(hit.entry.id for hit in hits[:2]), min(nearest, 1.0))
+    return Decision("decline", "nothing_fits", probability=1 - certainty)
+
+
+def _sure_step(steps: Mapping[str, float], calibration: Calibration) -> str:
+    """Return the likeliest next step if it is certain enough, else an empty string."""
+    step = max(steps, key=lambda name: steps[name], default="")
+    return step if step and steps[step] >= calibration.threshold(f"step:{step}") else ""
+
+
+def _uncalibrated(hits: Sequence[Hit]) -> Decision:
+    """Answer word for word what was asked word for word; else offer the two nearest entries."""
+    if not hits:
+        return Decision("decline", "nothing_fits")
+    best = hits[0]
+    if best.entry.approved and best.score >= 1.0 - 1e-5:  # the same text: a cosine of one up to rounding
+        return Decision("approved", "entry_answers", (best.entry.id,))
+    return Decision("ask", "unclear", tuple(hit.entry.id for hit in hits[:2]))

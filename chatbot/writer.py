@@ -1,0 +1,104 @@
+"""How a decision becomes a reply: the entry itself, text written through the gate, a question or a refusal.
+
+What is yielded grows; each text is all that may be shown so far, and the last one is the reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from threading import Event
+from typing import TYPE_CHECKING
+
+from chatbot import gate
+from chatbot.phrases import phrase
+from chatbot.types import Citation, Decision, Message, Option, Reply
+from knowledge_base.entry import Entry
+
+if TYPE_CHECKING:
+    from chatbot.config import Settings
+    from chatbot.model import DialogueModel
+
+MAX_OPTIONS = 2
+
+
+def write(
+    decision: Decision,
+    messages: Sequence[Message],
+    entries: Sequence[Entry],
+    model: DialogueModel | None,
+    settings: Settings,
+    cancelled: Event,
+) -> Iterator[Reply]:
+    """Yield the growing reply to the last message; `entries` are those that the decision names, best first."""
+    blank = Reply("", kind=decision.kind, reason=decision.reason)
+    if decision.kind == "approved":
+        yield replace(blank, text=entries[0].answer, citations=(cite(1, entries[0]),))
+    elif decision.kind == "grounded" and model is not None:
+        yield from grounded(blank, messages, entries, model, cancelled)
+    elif decision.kind in ("chat", "ask") and not entries and model is not None:
+        yield from _ungrounded(blank, messages, model, settings, cancelled)
+    elif decision.kind == "ask":
+        options = tuple(Option(entry.question, entry.question) for entry in entries[:MAX_OPTIONS])
+        yield replace(blank, text=phrase("which", settings.languages), options=options, contact=settings.contact)
+    else:
+        yield declined(decision, settings)
+
+
+def declined(decision: Decision, settings: Settings) -> Reply:
+    """Return the reply that says we cannot help, with the contact of the settings."""
+    text = phrase(decision.reason, settings.languages)
+    return Reply(text, kind="decline", reason=decision.reason, contact=settings.contact)
+
+
+def cite(number: int, entry: Entry) -> Citation:
+    """Return an entry as a numbered source."""
+    return Citation(number, entry.id, entry.question, entry.answer, entry.url)
+
+
+def grounded(
+    blank: Reply, messages: Sequence[Message], entries: Sequence[Entry], model: DialogueModel, cancelled: Event
+) -> Iterator[Reply]:
+    """Yield the reply written from entries, sentence by sentence as the gate lets them pass.
+
+    If the gate finds a violation, the cited or else the likeliest entry is quoted instead.
+    """
+    shown = model.shown(entries)
+    watch = gate.Gate(shown)
+    passed: list[gate.Sentence] = []
+    for piece in model.write(messages, shown, cancelled):
+        new = watch.feed(piece)
+        passed += new
+        if watch.violation is not None:
+            break
+        if new:
+            yield _cited(blank, passed, shown)
+    if watch.violation is None:
+        passed += watch.close(cut=cancelled.is_set())
+    if cancelled.is_set():
+        yield _cited(blank, passed, shown)
+    elif watch.violation is not None or not passed:
+        cited = next((s.number for s in passed if s.number), 1)
+        entry = shown[cited - 1]
+        quoted = gate.quote(entry, messages[-1].content)
+        yield replace(blank, text=quoted, reason="evidence_quoted", citations=(cite(1, entry),))
+    else:
+        yield _cited(blank, passed, shown)
+
+
+def _cited(blank: Reply, sentences: Sequence[gate.Sentence], shown: Sequence[Entry]) -> Reply:
+    """Return the sentences without pointers, with the entries they rest on numbered in the order of their use."""
+    used = list(dict.fromkeys(sentence.number for sentence in sentences if sentence.number))
+    citations = tuple(cite(place, shown[number - 1]) for place, number in enumerate(used, start=1))
+    return replace(blank, text=" ".join(sentence.text for sentence in sentences), citations=citations)
+
+
+def _ungrounded(
+    blank: Reply, messages: Sequence[Message], model: DialogueModel, settings: Settings, cancelled: Event
+) -> Iterator[Reply]:
+    """Yield small talk or a question back, once it is whole and states no fact that nobody said."""
+    text = "".join(model.write(messages, (), cancelled)).strip()
+    known = [message.content for message in messages] + [settings.company, settings.contact, settings.hours]
+    if not text or cancelled.is_set() or gate.ungrounded(text, known) is not None:
+        text = phrase("small_talk", settings.languages)
+    yield replace(blank, text=text)

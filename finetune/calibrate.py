@@ -1,0 +1,358 @@
+"""Fit the thresholds on held-out chats and queries: `python -m finetune.calibrate --knowledge HOME --output_dir DIR`.
+
+Chats are those of the adapter's calibration part (or, of files it has not seen, all). Without queries and
+chats, the entries' own alternatives are asked: each is held out of the index and must find its entry, and
+each entry is held out whole as a question that nothing answers.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from chatbot.calibration import Calibration, Logistic, evidence_features, hit_features
+from chatbot.types import Message, Reply
+from knowledge_base.command import (
+    EXIT_DONE,
+    EXIT_PARTLY_REFUSED,
+    Parser,
+    Refusal,
+    progress,
+    report_refusals,
+    run,
+    write_json,
+)
+from knowledge_base.encoder import DEFAULT_ENCODER
+from knowledge_base.entry import Hit
+from knowledge_base.errors import InputError
+from knowledge_base.manifest import publish, seal
+from knowledge_base.queries import Query, read_queries
+
+if TYPE_CHECKING:
+    from chatbot.model import DialogueModel
+    from finetune.records import Transcript
+    from knowledge_base.search import KnowledgeBase
+
+SEARCHED_ENTRIES = 5
+MAX_WRITTEN = 120  # replies that are written to fit the evidence score; writing is the slow part
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question in its conversation, what search found, and the entries that answer it (none: nothing does)."""
+
+    messages: tuple[Message, ...]
+    hits: tuple[Hit, ...]
+    relevant: frozenset[str]
+
+    def right(self, count: int) -> bool:
+        """Say whether one of the first hits answers."""
+        return any(hit.entry.id in self.relevant for hit in self.hits[:count])
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Next steps and scope read off held-out chats: (label, probability, right), (out-of-scope score, truth)."""
+
+    steps: tuple[tuple[str, float, bool], ...]
+    scope: tuple[tuple[float, bool], ...]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; see the module."""
+    given = _parser().parse_args(argv)
+    output = Path(given.output_dir)
+    if output.exists() and (output.is_file() or any(output.iterdir())):
+        raise InputError(f"--output_dir {output}: expected an absent or empty folder, got one in use. Choose another.")
+    if not 0 < given.max_error < 1:
+        raise InputError(f"--max_error: expected a share between 0 and 1, got {given.max_error}.")
+    queries, refusals = _read_queries(given.queries)
+    transcripts, refused = _read_transcripts(given.dataset)
+    refusals += refused
+    report_refusals(refusals)
+    if (given.queries or given.dataset) and not queries and not transcripts:
+        raise InputError("expected queries or chats, got no usable row. See the reasons above.")
+    knowledge, model, encoder_sha256 = _load(given)
+    chats = _held_out(transcripts, Path(given.adapter)) if given.adapter else transcripts
+    calibration = fit(knowledge, model, queries, chats, given.max_error, _say)
+    calibration = replace(calibration, encoder=encoder_sha256)
+    _save(calibration, output)
+    for name, value in sorted(calibration.thresholds.items()):
+        _say(f"{name}: {'never' if value is None else f'from {value:.3f}'}")
+    if given.json:
+        facts = {"thresholds": dict(calibration.thresholds), "fitted_on": dict(calibration.fitted_on)}
+        write_json(given.json, {**facts, "refused": [str(refusal) for refusal in refusals]})
+    return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
+
+
+def fit(
+    knowledge: KnowledgeBase,
+    model: DialogueModel | None,
+    queries: Sequence[Query],
+    chats: Sequence[Transcript],
+    max_error: float,
+    say: Callable[[str], None],
+) -> Calibration:
+    """Return the calibration fitted on queries and held-out chats.
+
+    Raises:
+        InputError: there is no answerable and no unanswerable question to fit on.
+    """
+    cases = [*_query_cases(knowledge, queries), *_chat_cases(knowledge, chats)]
+    if not cases:
+        say("no queries and no chats: the entries' own alternatives are asked")
+        cases = _own_cases(knowledge)
+    answerable = sum(bool(case.relevant) for case in cases)
+    say(f"{len(cases):,} questions, {answerable:,} of them answerable")
+    if not answerable or answerable == len(cases):
+        kind = "answerable" if not answerable else "unanswerable"
+        raise InputError(f"--queries: expected some {kind} questions, got none. Add some with `relevant`.")
+    hit = _fit_hit(cases)
+    draft = Calibration(hit, None, {}, max_error, model.sha256 if model else "", knowledge.sha256, "")
+    cases = [replace(case, hits=tuple(draft.judged(case.hits))) for case in cases]
+    thresholds: dict[str, float | None] = {
+        "approved": threshold([(c.hits[0].probability or 0.0, c.right(1)) for c in cases if c.hits], max_error),
+        "ask": threshold([(_nearest(c.hits), c.right(2)) for c in cases if c.hits], 0.5),
+    }
+    fitted_on = {"questions": len(cases), "answerable": answerable}
+    if model is None:
+        return replace(draft, thresholds=thresholds, fitted_on=fitted_on)
+    found = read_steps(model, chats)
+    for step in sorted({label for label, _, _ in found.steps}):
+        thresholds[f"step:{step}"] = threshold([(p, ok) for label, p, ok in found.steps if label == step], max_error)
+    thresholds["out_of_scope"] = threshold(found.scope, max_error)
+    draft = replace(draft, thresholds=thresholds, fitted_on={**fitted_on, "chat_turns": len(found.steps)})
+    return _with_evidence(draft, model, cases, max_error, say)
+
+
+def threshold(judged: Sequence[tuple[float, bool]], max_error: float) -> float | None:
+    """Return the lowest score from which on at most `max_error` of the rows are wrong; None if there is none."""
+    ordered = sorted(judged, key=lambda row: -row[0])
+    best, wrong = None, 0
+    for place, (score, right) in enumerate(ordered, start=1):
+        wrong += not right
+        last_of_score = place == len(ordered) or ordered[place][0] < score
+        if last_of_score and wrong <= max_error * place:
+            best = score
+    return best
+
+
+def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
+    """Read next step and scope at every customer's message of held-out chats."""
+    steps: list[tuple[str, float, bool]] = []
+    scope: list[tuple[float, bool]] = []
+    with progress("reading chats", len(chats)) as advance:
+        for chat in chats:
+            for index, message in enumerate(chat.messages):
+                if message.role != "user":
+                    continue
+                understood = model.understand(chat.messages[: index + 1])
+                following = chat.messages[index + 1] if index + 1 < len(chat.messages) else None
+                if following and following.action and understood.next_step:
+                    label, probability = next(iter(understood.next_step.items()))
+                    steps.append((label, probability, label == following.action))
+                if message.intents and understood.out_of_scope is not None:
+                    scope.append((understood.out_of_scope, "out_of_scope" in message.intents))
+            advance(1)
+    return Steps(tuple(steps), tuple(scope))
+
+
+def _with_evidence(
+    draft: Calibration, model: DialogueModel, cases: Sequence[Case], max_error: float, say: Callable[[str], None]
+) -> Calibration:
+    """Write replies for the questions that no approved entry answers, and fit when such a reply is right."""
+    from chatbot import writer
+
+    sure = draft.threshold("approved")
+    open_cases = [c for c in cases if c.hits and not (c.hits[0].entry.approved and _top(c) >= sure)]
+    every = -(-len(open_cases) // MAX_WRITTEN) or 1
+    chosen = open_cases[::every]
+    say(f"writing {len(chosen):,} replies to fit when one is right")
+    rows: list[tuple[tuple[float, float], bool]] = []
+    with progress("writing replies", len(chosen)) as advance:
+        for case in chosen:
+            shown = model.shown([hit.entry for hit in case.hits])
+            support = model.support(case.messages, shown)
+            last = Reply("")
+            for reply in writer.grounded(Reply("", kind="grounded"), case.messages, shown, model, Event()):
+                last = reply
+            cited = {citation.entry_id for citation in last.citations}
+            right = bool(cited) and cited <= case.relevant | set() and bool(cited & case.relevant)
+            rows.append((evidence_features(case.hits, support), right))
+            advance(1)
+    if len({right for _, right in rows}) < 2:
+        return draft
+    evidence = _logistic([features for features, _ in rows], [right for _, right in rows])
+    scored = [(evidence(features), right) for features, right in rows]
+    thresholds = {**draft.thresholds, "grounded": threshold(scored, max_error)}
+    fitted_on = {**draft.fitted_on, "written": len(rows), "written_right": sum(right for _, right in rows)}
+    return replace(draft, evidence=evidence, thresholds=thresholds, fitted_on=fitted_on)
+
+
+def _top(case: Case) -> float:
+    return case.hits[0].probability or 0.0
+
+
+def _nearest(hits: Sequence[Hit]) -> float:
+    return sum(hit.probability or 0.0 for hit in hits[:2])
+
+
+def _fit_hit(cases: Sequence[Case]) -> Logistic:
+    """Fit the probability that a hit answers, over all hits of all questions."""
+    features, labels = [], []
+    for case in cases:
+        for row, hit in zip(hit_features(case.hits), case.hits, strict=True):
+            features.append(row)
+            labels.append(hit.entry.id in case.relevant)
+    if len(set(labels)) < 2:
+        raise InputError("--queries: search finds the right entry for none or all of the questions. Add more of both.")
+    return _logistic(features, labels)
+
+
+def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Logistic:
+    """Fit a logistic regression; weights are on the features' own scale."""
+    import numpy as np
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    scaler = StandardScaler().fit(np.asarray(features))
+    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(np.asarray(features)), labels)
+    weights = model.coef_[0] / scaler.scale_
+    bias = float(model.intercept_[0] - (weights * scaler.mean_).sum())
+    return Logistic(tuple(float(w) for w in weights), bias)
+
+
+def _query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Case]:
+    cases = []
+    for query in queries:
+        if query.relevant is None:
+            continue
+        messages = tuple(Message(_role(role), content) for role, content in query.messages)
+        hits = knowledge.search(query.text, context=query.context, k=SEARCHED_ENTRIES)
+        cases.append(Case(messages, tuple(hits), frozenset(query.relevant)))
+    return cases
+
+
+def _role(role: str) -> Any:
+    return "user" if role == "user" else "assistant"
+
+
+def _chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Case]:
+    """Return the turns whose reply names its entries, and those that were declined: nothing answers them."""
+    cases = []
+    for chat in chats:
+        for index, message in enumerate(chat.messages[:-1]):
+            reply = chat.messages[index + 1]
+            if message.role != "user" or reply.role != "assistant":
+                continue
+            relevant = frozenset(reply.evidence) & set(knowledge.entries)
+            if not relevant and reply.action != "decline":
+                continue
+            before = next((m.content for m in reversed(chat.messages[:index]) if m.role == "user"), "")
+            hits = knowledge.search(message.content, context=before, k=SEARCHED_ENTRIES)
+            cases.append(Case(chat.messages[: index + 1], tuple(hits), relevant))
+    return cases
+
+
+def _own_cases(knowledge: KnowledgeBase) -> list[Case]:
+    """Ask the knowledge its own alternatives, each held out, and each entry's question with the entry held out.
+
+    Raises:
+        InputError: no entry has an alternative.
+    """
+    from finetune.holdout import held_out_hits
+
+    cases = [
+        Case((Message("user", text),), tuple(hits), relevant)
+        for text, hits, relevant in held_out_hits(knowledge, SEARCHED_ENTRIES)
+    ]
+    if not any(case.relevant for case in cases):
+        raise InputError("--queries: expected questions to fit on; the knowledge has no alternatives to ask instead.")
+    return cases
+
+
+def _read_queries(names: Sequence[str]) -> tuple[list[Query], list[Refusal]]:
+    queries: list[Query] = []
+    refusals: list[Refusal] = []
+    for name in names:
+        read, refused = read_queries(Path(name))
+        queries += read
+        refusals += refused
+    return queries, refusals
+
+
+def _read_transcripts(names: Sequence[str]) -> tuple[list[Transcript], list[Refusal]]:
+    if not names:
+        return [], []
+    from finetune.transcripts import read_transcripts
+
+    transcripts, refusals, warnings = read_transcripts([Path(name) for name in names])
+    for warning in warnings:
+        _say(f"warning: {warning}")
+    return transcripts, refusals
+
+
+def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcript]:
+    """Return the chats of the adapter's calibration part; of files it has not seen, all."""
+    import json
+
+    parts: Mapping[str, list[str]] = json.loads((adapter / "run.json").read_text(encoding="utf-8"))["parts"]
+    wanted = set(parts["calibration"])
+    chosen = [transcript for transcript in transcripts if transcript.id in wanted]
+    if chosen:
+        return chosen
+    seen = {i for ids in parts.values() for i in ids}
+    return [transcript for transcript in transcripts if transcript.id not in seen]
+
+
+def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
+    from knowledge_base.encoder import load_encoder
+    from knowledge_base.search import KnowledgeBase
+
+    encoder = load_encoder(given.encoder)
+    knowledge = KnowledgeBase.open(Path(given.knowledge), encoder)
+    if not given.adapter:
+        return knowledge, None, encoder.sha256
+    from chatbot.model import Adapter, DialogueModel
+
+    model = DialogueModel.load(Adapter.open(Path(given.adapter)), encoder, given.base)
+    return knowledge, model, encoder.sha256
+
+
+def _save(calibration: Calibration, output: Path) -> None:
+    partial = output.with_name(output.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    calibration.save(partial)
+    names = {"adapter": calibration.adapter, "knowledge": calibration.knowledge, "encoder": calibration.encoder}
+    seal(partial, {"kind": "calibration", **names})
+    if output.is_dir():
+        output.rmdir()
+    publish(partial, output)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m finetune.calibrate", description="Fit the bot's thresholds on held-out data.")
+    parser.add_argument("--knowledge", required=True, help="a knowledge home")
+    parser.add_argument("--output_dir", required=True, help="the new calibration folder; must be absent or empty")
+    parser.add_argument("--adapter", default="", help="an adapter folder; without one: for approved answers only")
+    parser.add_argument("--dataset", nargs="+", default=[], help="transcript files; held-out chats are used")
+    parser.add_argument("--queries", nargs="+", default=[], help="questions with their relevant entries (JSON Lines)")
+    parser.add_argument("--max_error", type=float, default=0.05, help="the share of answers that may be wrong")
+    parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="the sentence encoder")
+    parser.add_argument("--base", default="", help="another place of the base model's weights")
+    parser.add_argument("--json", default="", help="write a report as JSON to this file, - for standard output")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)
