@@ -213,7 +213,9 @@ def _decide(parts: Parts, turn: Turn) -> Decision:
         turn.support = model.support(turn.messages, model.shown([hit.entry for hit in turn.hits]))
         return turn.support
 
-    return policy.decide(turn.understanding, turn.hits, parts.calibration, support if model else None)
+    return policy.decide(
+        turn.understanding, turn.hits, parts.calibration, support if model else None, turn.messages[-1].content
+    )
 
 
 def _trace(parts: Parts, turn: Turn) -> dict[str, Any]:

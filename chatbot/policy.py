@@ -20,6 +20,7 @@ def decide(
     hits: Sequence[Hit],
     calibration: Calibration | None,
     support: Callable[[], Mapping[str, float]] | None = None,
+    message: str = "",
 ) -> Decision:
     """Return the decision for a turn.
 
@@ -28,9 +29,10 @@ def decide(
         hits: what search found, with probabilities if there is a calibration, likeliest first.
         calibration: the fitted numbers; without them no answer is certain, and the nearest entries are offered.
         support: reads how far the entries support an answer; asked only where it matters; None without an adapter.
+        message: what the customer wrote; without a calibration only an entry's own question is answered.
     """
     if calibration is None:
-        return _uncalibrated(hits)
+        return _uncalibrated(hits, message)
     best = hits[0] if hits else None
     certainty = (best.probability or 0.0) if best else 0.0
     steps = understanding.next_step
@@ -62,11 +64,16 @@ def _sure_step(steps: Mapping[str, float], calibration: Calibration) -> str:
     return step if step and steps[step] >= calibration.threshold(f"step:{step}") else ""
 
 
-def _uncalibrated(hits: Sequence[Hit]) -> Decision:
+def _uncalibrated(hits: Sequence[Hit], message: str) -> Decision:
     """Answer word for word what was asked word for word; else offer the two nearest entries."""
     if not hits:
         return Decision("decline", "nothing_fits")
-    best = hits[0]
-    if best.entry.approved and best.score >= 1.0 - 1e-5:  # the same text: a cosine of one up to rounding
-        return Decision("approved", "entry_answers", (best.entry.id,))
+    asked = _plain(message)
+    for hit in hits:
+        if hit.entry.approved and asked in {_plain(text) for text in (hit.entry.question, *hit.entry.alternatives)}:
+            return Decision("approved", "entry_answers", (hit.entry.id,))
     return Decision("ask", "unclear", tuple(hit.entry.id for hit in hits[:2]))
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).rstrip("?!. ")

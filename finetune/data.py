@@ -118,24 +118,39 @@ def _turn(
     if reply.author in ("bot", "approved"):
         counts["written by a bot"] += 1
         return Turn(index, evidence=refusal)
-    named = tuple(knowledge.entries[i] for i in reply.evidence if i in knowledge.entries) if knowledge else ()
-    if named:
-        sentences = gate.align(reply.content, named)
-        if sentences is not None:
-            counts["grounded in the entries they name"] += 1
-            return Turn(index, evidence=_shown(named, sentences, found, chance))
+    named = _named(knowledge, reply)
+    evidence = _grounded(reply.content, named, named, found, chance)
+    if evidence:
+        counts["grounded in the entries they name"] += 1
+        return Turn(index, evidence=evidence)
     if not gate.has_facts(reply.content) and not any(mark in reply.content for mark in PLACEHOLDERS.values()):
         counts["without facts"] += 1
         return Turn(index, writes=True, evidence=refusal)
-    sentences = gate.align(reply.content, found) if found else None
-    if sentences is not None:
+    evidence = _grounded(reply.content, found, named, found, chance)
+    if evidence:
         counts["grounded in entries that search finds"] += 1
-        used = sorted({number for number, _ in sentences})
-        cited = tuple(found[number - 1] for number in used)
-        renumbered = [(used.index(number) + 1, sentence) for number, sentence in sentences]
-        return Turn(index, evidence=_shown(cited, renumbered, found, chance))
+        return Turn(index, evidence=evidence)
     counts["state facts that no entry holds"] += 1
     return Turn(index, writes=unsupported_too, evidence=refusal)
+
+
+def _named(knowledge: KnowledgeBase | None, reply: Message) -> tuple[Entry, ...]:
+    """Return the entries that a reply names, but for those that customers must not see."""
+    entries = knowledge.entries if knowledge else {}
+    named = (entries[i] for i in reply.evidence if i in entries)
+    return tuple(entry for entry in named if entry.visibility == "public")
+
+
+def _grounded(
+    reply: str, entries: Sequence[Entry], named: tuple[Entry, ...], found: tuple[Entry, ...], chance: random.Random
+) -> tuple[Evidence, ...]:
+    """Return the evidence of a reply that stands in entries; () if it does not, or in more than one turn shows."""
+    sentences = gate.align(reply, entries) if entries else None
+    used = sorted({number for number, _ in sentences or ()})
+    if sentences is None or len(used) > SHOWN_ENTRIES:
+        return ()
+    renumbered = [(used.index(number) + 1, sentence) for number, sentence in sentences]
+    return _shown(tuple(entries[number - 1] for number in used), renumbered, named, found, chance)
 
 
 def _found(knowledge: KnowledgeBase | None, messages: Sequence[Message], index: int) -> tuple[Entry, ...]:
@@ -154,6 +169,7 @@ def previous_message(messages: Sequence[Message], index: int) -> str:
 def _shown(
     cited: tuple[Entry, ...],
     sentences: Sequence[tuple[int, str]],
+    named: tuple[Entry, ...],
     found: tuple[Entry, ...],
     chance: random.Random,
 ) -> tuple[Evidence, ...]:
@@ -162,7 +178,7 @@ def _shown(
     As when serving, entries stand in the order of search; a cited entry that search missed takes the last places.
     """
     ids = {entry.id for entry in cited}
-    others = [entry for entry in found if entry.id not in ids]
+    others = [entry for entry in found if entry not in cited and entry not in named]
     places = [*found[:SHOWN_ENTRIES]]
     for entry in cited:
         if entry not in places:

@@ -151,11 +151,8 @@ def _labelled(transcripts: Sequence[Transcript], rows: LabelRows, name: str) -> 
             action = human_action(following)
             given = message.intents if name == "intent" else ((action,) if action else ())
             if given:
-                known = (
-                    frozenset(label if label in rows.sets[name] else OUT_OF_SCOPE for label in given)
-                    if (name in rows.sets)
-                    else frozenset(given)
-                )
+                trained = rows.sets.get(name, ())
+                known = frozenset(label if label in trained else OUT_OF_SCOPE for label in given)
                 found.append(Message(transcript, index, known))
     return found
 

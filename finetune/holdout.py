@@ -21,22 +21,23 @@ def held_out_hits(knowledge: KnowledgeBase, k: int) -> Iterator[tuple[str, list[
     entries = [entry for entry in knowledge.entries.values() if entry.visibility == "public"]
     texts = [(place, text) for place, entry in enumerate(entries) for text in entry.searched_texts]
     owners = np.array([place for place, _ in texts])
+    whole = np.append(owners[1:] != owners[:-1], True)  # the last row of an entry is the whole of it
     vectors = knowledge.encoder.encode([text for _, text in texts])
-    scores = vectors @ vectors.T
     for row, (place, text) in enumerate(texts):
         entry = entries[place]
-        own = owners == place
-        if text in entry.alternatives:
-            hidden = np.zeros(len(texts), bool)
+        hidden = np.zeros(len(texts), bool)
+        if not whole[row] and text in entry.searched_texts[1:-1]:
             hidden[row] = True
-            yield text, _best(scores[row], owners, hidden, entries, k), frozenset([entry.id])
+            relevant = frozenset([entry.id])
         elif text == entry.searched_texts[0]:
-            yield text, _best(scores[row], owners, own, entries, k), frozenset()
-
-
-def _best(scores: np.ndarray, owners: np.ndarray, hidden: np.ndarray, entries: list, k: int) -> list[Hit]:  # type: ignore[type-arg]
-    """Return the k best entries by their best row that is not hidden."""
-    best = np.full(len(entries), -1.0)
-    np.maximum.at(best, owners[~hidden], scores[~hidden])
-    order = np.argsort(-best)[:k]
-    return [Hit(entries[place], float(best[place])) for place in order if best[place] > -1.0]
+            hidden[owners == place] = True
+            relevant = frozenset[str]()
+        else:
+            continue
+        scores = np.where(hidden, -1.0, vectors @ vectors[row])
+        questions, wholes = np.full(len(entries), -1.0), np.full(len(entries), -1.0)
+        np.maximum.at(questions, owners[~whole], scores[~whole])
+        wholes[owners[whole]] = scores[whole]
+        total = (questions + wholes) / 2
+        order = [int(p) for p in np.argsort(-total)[:k] if total[p] > -1.0]
+        yield text, [Hit(entries[p], float(total[p])) for p in order], relevant

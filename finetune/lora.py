@@ -254,17 +254,26 @@ def train_adapter(
     rows, metrics = _witnesses(material, student, renderer, grown, encoder, arguments, bf16=bf16)
     for name, value in metrics.items():
         say(f"{name}: {json.dumps(value)}")
-    _save(partial, student, rows, base)
-    _write_run(partial, arguments, material, base, encoder, files, metrics, history)
-    _plot_losses(partial / "loss.png", history)
-    shutil.rmtree(partial / "work")
-    (partial / "arguments.json").unlink()
-    seal(partial, {"kind": "adapter", "base": {"id": base.id, "sha256": base.sha256}})
+    adapter = _empty(partial / "adapter")
+    _save(adapter, student, rows, base)
+    _write_run(adapter, arguments, material, base, encoder, files, metrics, history)
+    _plot_losses(adapter / "loss.png", history)
+    if (partial / "logs").is_dir():
+        shutil.copytree(partial / "logs", adapter / "logs")
+    seal(adapter, {"kind": "adapter", "base": {"id": base.id, "sha256": base.sha256}})
     output = Path(arguments.output_dir)
     if output.is_dir():
         output.rmdir()
-    publish(partial, output)
+    publish(adapter, output)
+    shutil.rmtree(partial)  # only now: until the adapter has its name, a killed run goes on from its checkpoints
     return metrics
+
+
+def _empty(folder: Path) -> Path:
+    """Make a folder anew, without what a run that was killed while saving left in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
 
 
 def _peft(model: Any, arguments: LoraArguments) -> Any:
@@ -296,10 +305,12 @@ def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path]) ->
     ignored = ("resume_from_checkpoint", "json", "config")
     facts = {k: v for k, v in asdict(arguments).items() if k not in ignored}
     facts["dataset_sha256"] = [sha256_of(file) for file in files]
+    from finetune.training import write_whole
+
     kept = partial / "arguments.json"
     text = json.dumps(facts, sort_keys=True)
     if not kept.exists():
-        kept.write_text(text, encoding="utf-8")
+        write_whole(kept, text)
         return
     before = json.loads(kept.read_text(encoding="utf-8"))
     changed = [name for name, value in json.loads(text).items() if before.get(name) != value]
@@ -334,7 +345,7 @@ def _witnesses(
     return rows, measure(material, read["test"], rows, encoder)
 
 
-def _save(partial: Path, student: Any, rows: LabelRows, base: Base) -> None:
+def _save(folder: Path, student: Any, rows: LabelRows, base: Base) -> None:
     """Write the adapter as PEFT does, in bfloat16, naming the base by its id, and the label files."""
     import torch
 
@@ -343,12 +354,12 @@ def _save(partial: Path, student: Any, rows: LabelRows, base: Base) -> None:
         for name, value in student.model.state_dict().items()
     }
     student.model.peft_config["default"].base_model_name_or_path = base.id
-    student.model.save_pretrained(str(partial), state_dict=adapter)
-    rows.save(partial)
+    student.model.save_pretrained(str(folder), state_dict=adapter)
+    rows.save(folder)
 
 
 def _write_run(
-    partial: Path,
+    folder: Path,
     arguments: LoraArguments,
     material: Material,
     base: Base,
@@ -375,7 +386,7 @@ def _write_run(
         "metrics": metrics,
         "history": list(history),
     }
-    (partial / RUN_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    (folder / RUN_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _plot_losses(path: Path, history: Sequence[dict[str, float]]) -> None:

@@ -82,7 +82,7 @@ class Student(nn.Module):
         head = self.model.get_base_model().get_output_embeddings()
         return head(states[pack["sources"]]).float()  # type: ignore[no-any-return]
 
-    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **options: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return only what is trained."""
         full = super().state_dict(*args, **options)
         return {name: value for name, value in full.items() if LORA_PREFIX in name or name.startswith(ROWS_PREFIX)}
@@ -108,7 +108,7 @@ def tensors(packs: Sequence[Pack], n_labels: Mapping[str, int]) -> dict[str, Ten
 def has_fast_bfloat16() -> bool:
     """Say whether the machine multiplies bfloat16 natively: a GPU since Ampere, or AVX512-BF16, AMX or SVE BF16."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from finetune.witness import cross_entropy, fit_temperature
 
 COMPLETE = "complete.json"
 PLAN = "plan.json"
+WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +65,12 @@ class Schedule:
 
 
 class Packs(Dataset[Pack]):
-    """The packs of a run in training order: every pass groups the trees anew, by seed."""
+    """The packs of a run in training order: every pass groups the trees anew, by seed.
 
-    def __init__(self, data: TrainingData, schedule: Schedule) -> None:
+    With `steps` they end with the last step, so that a run that resumes from its end does not go on.
+    """
+
+    def __init__(self, data: TrainingData, schedule: Schedule, steps: int = 0) -> None:
         self._system = data.system
         self._groups: list[list[Tree]] = []
         for number in range(math.ceil(schedule.passes)):
@@ -74,6 +79,8 @@ class Packs(Dataset[Pack]):
             groups = group(order, schedule.pack_tokens)
             share = min(1.0, schedule.passes - number)
             self._groups += groups[: max(1, round(share * len(groups)))]
+        if steps:
+            del self._groups[steps * schedule.accumulation :]
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -104,7 +111,7 @@ def plan(student: Student, data: TrainingData, schedule: Schedule, folder: Path)
         budget = schedule.max_minutes * 60 * 0.97 - evaluation * schedule.evaluations
         steps = max(1, min(steps, int(budget / seconds)))
     folder.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps({"steps": steps, "seconds_a_step": seconds}), encoding="utf-8")
+    write_whole(kept, json.dumps({"steps": steps, "seconds_a_step": seconds}))
     return steps, seconds
 
 
@@ -175,7 +182,7 @@ class PackTrainer(Trainer):  # type: ignore[misc]
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """Give label rows their own learning rate."""
-        if self.optimizer is None:
+        if self.optimizer is None:  # type: ignore[has-type]
             trained = [(n, p) for n, p in (model or self.model).named_parameters() if p.requires_grad]
             rows = [p for n, p in trained if ROWS_PREFIX in n]
             adapter = [p for n, p in trained if ROWS_PREFIX not in n]
@@ -194,8 +201,14 @@ class PackTrainer(Trainer):  # type: ignore[misc]
         """Evaluate on the validation trees as a whole: temperatures need all of them at once."""
         metrics = {f"eval_{name}": value for name, value in evaluate(self.model, self._data, self._schedule).items()}
         self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)  # type: ignore[has-type]
         return metrics
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Load what is trained; a checkpoint holds nothing else, and the student has the base already."""
+        from safetensors.torch import load_file
+
+        (model or self.model).load_state_dict(load_file(Path(resume_from_checkpoint) / WEIGHTS), strict=False)
 
 
 class Marker(TrainerCallback):  # type: ignore[misc]
@@ -225,7 +238,6 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._began, self._first = time.monotonic(), 0
-        self.history: list[dict[str, float]] = []
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Remember where this process began."""
@@ -236,7 +248,6 @@ class Progress(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Print a line a log."""
         logs = dict(logs or {})
-        self.history.append({"step": float(state.global_step), **{k: float(v) for k, v in logs.items()}})
         if "loss" in logs:
             done = max(1, state.global_step - self._first)
             left = (time.monotonic() - self._began) / done * (state.max_steps - state.global_step) / 60
@@ -254,6 +265,20 @@ def last_complete(folder: Path) -> str | None:
     return str(max(marked, key=lambda path: int(path.name.split("-")[1]))) if marked else None
 
 
+def remove_others(folder: Path, checkpoint: str | None) -> None:
+    """Remove checkpoints that a killed run left half written or half deleted: the Trainer would count them."""
+    for path in folder.glob("checkpoint-*"):
+        if str(path) != checkpoint:
+            shutil.rmtree(path)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a kill leaves the old one or the new one, never an empty one."""
+    aside = path.with_name(f"{path.name}.new")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+
+
 def train(
     student: Student, data: TrainingData, schedule: Schedule, folder: Path, say: Callable[[str], None]
 ) -> list[dict[str, float]]:
@@ -263,6 +288,7 @@ def train(
     """
     set_seed(schedule.seed)
     resumed = last_complete(folder)
+    remove_others(folder, resumed)
     steps, seconds = plan(student, data, schedule, folder)
     if resumed:
         say(f"resuming from {Path(resumed).name}")
@@ -304,7 +330,7 @@ def train(
         data,
         schedule,
         args=arguments,
-        train_dataset=Packs(data, schedule),
+        train_dataset=Packs(data, schedule, steps),
         eval_dataset=list(data.validation) or None,
         data_collator=lambda packs: tensors(packs, data.n_labels),
         callbacks=[Marker(), Deadline(schedule.max_minutes), progress, best],
@@ -314,7 +340,8 @@ def train(
     trainer.remove_callback(PrinterCallback)
     trainer.train(resume_from_checkpoint=resumed)
     best.restore(student)
-    return progress.history
+    # The Trainer's log is in its checkpoints, so that it holds what was logged before a run was resumed too.
+    return [{name: float(value) for name, value in row.items()} for row in trainer.state.log_history]
 
 
 class Best(TrainerCallback):  # type: ignore[misc]
@@ -336,7 +363,7 @@ class Best(TrainerCallback):  # type: ignore[misc]
         aside = self._path.with_suffix(".new")
         save_file({name: value.contiguous() for name, value in kept["model"].state_dict().items()}, aside)
         aside.replace(self._path)
-        self._score.write_text(json.dumps({"loss": loss, "step": state.global_step}), encoding="utf-8")
+        write_whole(self._score, json.dumps({"loss": loss, "step": state.global_step}))
 
     def restore(self, student: Student) -> None:
         """Load the best state into the student; the last one stands where nothing was evaluated."""

@@ -60,7 +60,6 @@ class Pack:
 
     `ids` and `positions` are (n,) int64, `visible` is (n, n) bool: row i may attend to column j.
     `sources` and `targets` are (m,) int64: the state at `sources` is to predict the id in `targets`.
-    `owners` is (m,) int64: which of `readings`' trees a target belongs to, by its index in `trees`.
     """
 
     ids: NDArray[np.int64]
@@ -68,9 +67,7 @@ class Pack:
     visible: NDArray[np.bool_]
     sources: NDArray[np.int64]
     targets: NDArray[np.int64]
-    owners: NDArray[np.int64]
     readings: tuple[Reading, ...]
-    trees: tuple[str, ...]
 
 
 def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
@@ -81,8 +78,11 @@ def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
     root = len(system)
     ids[:root], positions[:root] = system, np.arange(root)
     visible[:root, :root] = np.tril(np.ones((root, root), np.bool_))
-    at, readings, sources, targets, owners = root, [], [], [], []
-    for owner, tree in enumerate(trees):
+    at = root
+    readings: list[Reading] = []
+    sources: list[int] = []
+    targets: list[int] = []
+    for tree in trees:
         ends: list[int] = []  # for each node, the place of its last id
         for node in tree.nodes:
             before = root - 1 if node.parent == ROOT else ends[node.parent]
@@ -95,13 +95,13 @@ def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
             for offset in range(node.n_written):
                 sources.append(before if offset == 0 else at + offset - 1)
                 targets.append(node.ids[offset])
-                owners.append(owner)
             if node.labels:
                 readings.append(Reading(at + size - 1, tree.id, node.key, node.labels))
             at += size
             ends.append(at - 1)
-    arrays = (np.asarray(values, np.int64) for values in (sources, targets, owners))
-    return Pack(ids, positions, visible, *arrays, tuple(readings), tuple(tree.id for tree in trees))
+    return Pack(
+        ids, positions, visible, np.asarray(sources, np.int64), np.asarray(targets, np.int64), tuple(readings)
+    )
 
 
 def group(trees: Sequence[Tree], pack_tokens: int) -> list[list[Tree]]:

@@ -41,13 +41,12 @@ class Entry:
 
     @property
     def searched_texts(self) -> tuple[str, ...]:
-        """The texts that are embedded for search: the question (with its subject) and every alternative.
+        """The texts that are embedded for search: the question, every alternative, and last the whole entry.
 
-        A passage is found by its text too: its heading alone ("Overview") says little.
+        The subject stands before a text that does not name it.
         """
-        texts = (self.question, *self.alternatives)
-        if self.heading:
-            texts = (*texts, f"{self.heading}\n{self.answer}")
+        whole = "\n".join(part for part in (self.heading or self.question, self.answer) if part)
+        texts = (self.question, *self.alternatives, whole)
         if not self.subject:
             return texts
         return tuple(t if self.subject.casefold() in t.casefold() else f"{self.subject}: {t}" for t in texts)

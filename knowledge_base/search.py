@@ -28,8 +28,9 @@ CONTEXT_CHARACTERS = 500  # the encoder cuts long text off at its end, where the
 class KnowledgeBase:
     """What the company knows, searchable. Any thread may search while another refreshes.
 
-    The score of an entry is the best cosine of its rows with the message; with a context it is the mean of
-    that with the message alone and that with context and message together.
+    The score of an entry is the mean of two cosines: that of its nearest question (or alternative) and that
+    of the whole entry, question and answer together. With a context, the message is the mean of the message
+    alone and of context and message together.
     """
 
     def __init__(self, home: Path, encoder: Encoder, *, today: Callable[[], date] = date.today) -> None:
@@ -125,6 +126,9 @@ class KnowledgeBase:
         self._refused = name
 
 
+CANDIDATES = 100  # entries whose score is computed exactly; the right one is among the nearest rows' by far
+
+
 class _Opened:
     """One snapshot with its index; never changed after it is built."""
 
@@ -137,35 +141,48 @@ class _Opened:
         places = {entry.id: place for place, entry in enumerate(self._entries)}
         self._place_of_row = np.array([places[row.entry_id] for row in snapshot.rows], dtype=np.int64)
         self._places = places
+        order = np.argsort(self._place_of_row, kind="stable")
+        self._rows = np.split(order, np.cumsum(np.bincount(self._place_of_row, minlength=len(self._entries)))[:-1])
         self._allowed_rows = lru_cache(maxsize=2)(self._compute_allowed_rows)
 
     def search(self, vector: NDArray[np.float32], recent: Sequence[str], k: int, today: date) -> list[Hit]:
         import numpy as np
 
         allowed = self._allowed_rows(today)
-        scores = self._best(vector, allowed, k)
-        wanted = {self._places[entry_id] for entry_id in recent if entry_id in self._places} - set(scores)
-        for place in wanted:
-            rows = np.flatnonzero((self._place_of_row == place) & allowed)
-            if len(rows):
-                scores[place] = float((self._index.vectors(rows) @ vector).max())
-        ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-        return [Hit(self._entries[place], min(1.0, max(-1.0, score))) for place, score in ranked]
+        candidates = self._candidates(vector, allowed, k)
+        best = self._scored(vector, candidates)[:k]
+        named = {self._places[entry_id] for entry_id in recent if entry_id in self._places}
+        missing = [place for place in named - {place for place, _ in best} if allowed[self._rows[place][0]]]
+        ranked = sorted([*best, *self._scored(vector, missing)], key=lambda item: (-item[1], item[0]))
+        return [Hit(self._entries[place], float(np.clip(score, -1.0, 1.0))) for place, score in ranked]
 
-    def _best(self, vector: NDArray[np.float32], allowed: NDArray[np.bool_], k: int) -> dict[int, float]:
-        """Return the k best entries by place. Rows come best first, so an entry's first row is its best."""
+    def _candidates(self, vector: NDArray[np.float32], allowed: NDArray[np.bool_], k: int) -> list[int]:
+        """Return the places of the entries that own the nearest rows: at least CANDIDATES of them, if there are."""
         available = int(allowed.sum())
-        fetched = min(4 * k, available)
-        while True:
-            scores: dict[int, float] = {}
-            if fetched:
-                rows, values = self._index.search(vector, fetched, allowed)
-                for row, value in zip(rows, values, strict=True):
-                    if len(scores) < k:
-                        scores.setdefault(int(self._place_of_row[row]), float(value))
-            if len(scores) == k or fetched == available:
-                return scores
+        wanted = max(CANDIDATES, 4 * k)
+        fetched = min(4 * wanted, available)
+        while fetched:
+            rows, _ = self._index.search(vector, fetched, allowed)
+            places = list(dict.fromkeys(int(place) for place in self._place_of_row[rows]))
+            if len(places) >= wanted or fetched == available:
+                return places
             fetched = min(4 * fetched, available)
+        return []
+
+    def _scored(self, vector: NDArray[np.float32], places: Sequence[int]) -> list[tuple[int, float]]:
+        """Return (place, score) of entries, best first; the last row of an entry is the whole of it."""
+        import numpy as np
+
+        if not places:
+            return []
+        rows = [self._rows[place] for place in places]
+        values = self._index.vectors(np.concatenate(rows)) @ vector
+        ends = np.cumsum([len(own) for own in rows])
+        scored = []
+        for place, own, end in zip(places, rows, ends, strict=True):
+            cosines = values[end - len(own) : end]
+            scored.append((place, float((cosines[:-1].max() + cosines[-1]) / 2)))
+        return sorted(scored, key=lambda item: (-item[1], item[0]))
 
     def _compute_allowed_rows(self, today: date) -> NDArray[np.bool_]:
         import numpy as np

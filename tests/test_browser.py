@@ -1,6 +1,6 @@
 """The pages in a real Chromium, served by a real process: what a customer and an operator see and can do.
 
-Without Chromium these tests are skipped, unless CI or FRONTDESK_REQUIRE_BROWSER is set: then its absence is a failure.
+Without Chromium these tests are skipped, unless CI or REQUIRE_BROWSER is set: then its absence is a failure.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from web_server import free_port
 from chatbot.store import Store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-REQUIRED = os.environ.get("CI") == "true" or os.environ.get("FRONTDESK_REQUIRE_BROWSER") == "1"
+REQUIRED = os.environ.get("CI") == "true" or os.environ.get("REQUIRE_BROWSER") == "1"
 FLAGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -108,7 +108,7 @@ def profile(chromium: Any) -> Iterator[Any]:
 
     def make(**options: Any) -> Any:
         profiles.append(chromium.new_context(**{"viewport": {"width": 1200, "height": 800}, **options}))
-        profiles[-1].set_default_timeout(20_000)
+        profiles[-1].set_default_timeout(60_000)
         return profiles[-1]
 
     yield make
@@ -138,62 +138,59 @@ def finished(page: Any, replies: int) -> None:
     )
 
 
-def test_a_customer_asks_watches_the_reply_grow_and_finds_it_again_after_a_crash(profile: Any, tmp_path: Path) -> None:
-    with server(tmp_path, "--pause", "0.12") as site:
-        page = open_chat(profile(), site.url)
-        assert "You are talking to an AI assistant" in page.inner_text("#fd-head")
-        page.fill(INPUT, "What is the price of delivery?")
-        page.press(INPUT, "Enter")
-        lengths = set()
-        while page.query_selector(".fd-sources") is None:
-            shown = page.query_selector(".fd-answer")
-            lengths.add(len(shown.inner_text()) if shown else 0)
-            page.wait_for_timeout(40)
-        assert len(lengths) > 4, "the reply did not grow"
-        finished(page, 1)
-        page.click(".fd-source summary")
-        assert "From 50 euro on it is free." in page.inner_text(".fd-entry")
-        with page.context.expect_page() as opened:
-            page.click("text=Open this entry")
-        assert opened.value.inner_text("h1") == "What does delivery cost?"
-        page.reload()
-        page.wait_for_selector("text=Standard delivery costs")
-        site.kill(signal.SIGKILL)
-        site.start()
-        page.reload()
-        page.wait_for_selector("text=Standard delivery costs")
-        assert page.inner_text(".fd-said") == "What is the price of delivery?"
+def test_a_customer_asks_watches_the_reply_grow_and_finds_it_again_after_a_crash(profile: Any, site: Server) -> None:
+    page = open_chat(profile(), site.url)
+    assert "You are talking to an AI assistant" in page.inner_text("#fd-head")
+    page.fill(INPUT, "What is the price of slow delivery?")
+    page.press(INPUT, "Enter")
+    lengths = set()
+    while page.query_selector(".fd-sources") is None:
+        shown = page.query_selector(".fd-answer")
+        lengths.add(len(shown.inner_text()) if shown else 0)
+        page.wait_for_timeout(40)
+    assert len(lengths) > 4, "the reply did not grow"
+    finished(page, 1)
+    page.click(".fd-source summary")
+    assert "From 50 euro on it is free." in page.inner_text(".fd-entry")
+    with page.context.expect_page() as opened:
+        page.click("text=Open this entry")
+    assert opened.value.inner_text("h1") == "What does delivery cost?"
+    page.reload()
+    page.wait_for_selector("text=Standard delivery costs")
+    site.kill(signal.SIGKILL)
+    site.start()
+    page.reload()
+    page.wait_for_selector("text=Standard delivery costs")
+    assert page.inner_text(".fd-said") == "What is the price of slow delivery?"
 
 
-def test_a_page_that_was_open_during_a_crash_goes_on_in_its_conversation(profile: Any, tmp_path: Path) -> None:
-    with server(tmp_path) as site:
-        page = open_chat(profile(), site.url)
-        say(page, "before the crash")
-        site.kill()
-        site.start()
-        page.wait_for_timeout(500)
-        say(page, "after the crash", replies=2)
-        assert page.locator(".fd-said").all_inner_texts() == ["before the crash", "after the crash"]
+def test_a_page_that_was_open_during_a_crash_goes_on_in_its_conversation(profile: Any, site: Server) -> None:
+    page = open_chat(profile(), site.url)
+    say(page, "before the crash")
+    site.kill()
+    site.start()
+    page.wait_for_timeout(500)
+    say(page, "after the crash", replies=2)
+    assert page.locator(".fd-said").all_inner_texts() == ["before the crash", "after the crash"]
 
 
 def test_what_was_streamed_when_the_server_was_killed_is_kept_and_can_be_tried_again(
-    profile: Any, tmp_path: Path
+    profile: Any, site: Server
 ) -> None:
-    with server(tmp_path) as site:
-        page = open_chat(profile(), site.url)
-        page.fill(INPUT, "slow please")
-        page.press(INPUT, "Enter")
-        page.wait_for_selector("text=word2")
-        site.kill()
-        site.start()
-        page.reload()
-        page.wait_for_selector("text=Stopped before the end.")
-        assert page.inner_text(".fd-answer").startswith("word0 word1 word2")
-        page.click("#fd-again")
-        page.wait_for_selector("#fd-input .stop-button")
-        page.wait_for_selector("text=word1")
-        page.click("#fd-input .stop-button")
-        finished(page, 1)
+    page = open_chat(profile(), site.url)
+    page.fill(INPUT, "slow please")
+    page.press(INPUT, "Enter")
+    page.wait_for_selector("text=word2")
+    site.kill()
+    site.start()
+    page.reload()
+    page.wait_for_selector("text=Stopped before the end.")
+    assert page.inner_text(".fd-answer").startswith("word0 word1 word2")
+    page.click("#fd-again")
+    page.wait_for_selector("#fd-input .stop-button")
+    page.wait_for_selector("text=word1")
+    page.click("#fd-input .stop-button")
+    finished(page, 1)
 
 
 def test_two_browsers_never_see_each_other(profile: Any, site: Server) -> None:
@@ -277,6 +274,24 @@ def test_a_new_chat_begins_and_the_earlier_one_is_found_again(profile: Any, site
     page.click("#fd-list button >> text=What is the price of delivery?")
     page.wait_for_selector("text=Standard delivery costs")
     page.wait_for_selector("#fd-list", state="hidden")
+
+
+def test_a_new_chat_during_a_reply_stays_empty_and_the_reply_is_kept_as_far_as_it_came(
+    profile: Any, site: Server
+) -> None:
+    page = open_chat(profile(), site.url)
+    page.fill(INPUT, "slow please")
+    page.press(INPUT, "Enter")
+    page.wait_for_selector("text=word1")
+    page.click("#fd-new")
+    page.wait_for_selector("#fd-chat .example")
+    page.wait_for_timeout(1500)
+    assert page.locator("#fd-chat .example").count() == 3
+    say(page, "a fresh start")
+    assert page.locator(".fd-said").all_inner_texts() == ["a fresh start"]
+    page.click("#fd-earlier")
+    page.click("#fd-list button >> text=slow please")
+    page.wait_for_selector("text=Stopped before the end.")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -390,7 +405,6 @@ def test_the_snippet_opens_the_chat_on_a_page_of_another_origin_and_remembers_it
         frame.locator(INPUT).fill("hello from the shop")
         frame.locator(INPUT).press("Enter")
         frame.locator("text=You said: hello from the shop").wait_for()
-        page.screenshot(path=os.environ.get("FRONTDESK_SHOT", str(tmp_path / "shot.png")))
         button.click()
         assert button.get_attribute("aria-expanded") == "false"
         page.reload()

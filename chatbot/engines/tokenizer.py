@@ -60,6 +60,7 @@ def turn_marks(folder: Path) -> Marks:
     Raises:
         ModelError: the template has no marks around a message that a turn can be built from.
     """
+    from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
     user, assistant = "first probe", "second probe"
@@ -69,7 +70,7 @@ def turn_marks(folder: Path) -> Marks:
         rendered = str(tokenizer.apply_chat_template(messages, tokenize=False))
         before, rest = rendered.split(user)
         between, after = rest.split(assistant)
-    except (ValueError, TypeError) as error:
+    except (TemplateError, ValueError, TypeError) as error:
         raise ModelError(f"{folder}: expected a chat template that keeps messages as they are. Use a chat model.") from error
     added = sorted((str(token) for token in tokenizer.get_added_vocab()), key=len, reverse=True)
     closing_token = next((token for token in added if between.lstrip().startswith(token)), None)
@@ -78,15 +79,33 @@ def turn_marks(folder: Path) -> Marks:
     end = between.index(closing_token) + len(closing_token)
     closing = between[:end] + between[end : len(between) - len(between[end:].lstrip())]
     reply_head = between[len(closing) :]
-    start = max((before.rfind(token) for token in added if token in reply_head), default=-1)
-    user_head = before[max(start, 0) :]
+    user_head = _user_head(before, reply_head, added)
     role, assistant_role = _roles(user_head, reply_head)
+    if not role or not assistant_role:
+        raise ModelError(f"{folder}: expected a chat template that names who speaks, found none. Use a chat model.")
     if not after.startswith(closing_token):
         raise ModelError(f"{folder}: expected the same end-of-turn token behind every message. Use another base.")
     bos = tokenizer.bos_token or ""
     starts_with_bos = bool(bos) and rendered.startswith(bos) and not user_head.startswith(bos)
     opening = user_head.replace(role, "{role}", 1)
     return Marks(bos if starts_with_bos else "", opening, closing, role, assistant_role)
+
+
+def _user_head(before: str, reply_head: str, added: Sequence[str]) -> str:
+    """Return the opening of the customer's turn: the end of what stands before it that looks like the reply's opening.
+
+    `added` are the added tokens, longest first; an opening begins with the same one in every turn, or behind the last
+    one that stands there.
+    """
+    shared = 0
+    while shared < min(len(before), len(reply_head)) and before[-1 - shared] == reply_head[-1 - shared]:
+        shared += 1
+    own = before[: len(before) - shared]
+    leading = next((token for token in added if reply_head.startswith(token)), "")
+    if leading:
+        return before[max(own.rfind(leading), 0) :]
+    behind = max((own.rfind(token) + len(token) for token in added if token in own), default=0)
+    return before[behind:].lstrip()
 
 
 def _roles(user_head: str, reply_head: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ trunk stays exact, since leaves (entries, drafts) are cut off before something e
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ class TransformersEngine:
         if adapter is not None:
             from peft import PeftModel
 
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # peft's own call, not a user's
             model = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload(safe_merge=True)
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), rows)
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from chatbot.errors import NotFoundError, TurnError
+from chatbot.errors import FrontdeskError, NotFoundError, StoreError, TurnError
 from chatbot.types import TurnRequest
 from chatbot.ui import messages as shown
+from chatbot.ui.screen import SEND, closed, foot, head, note, screen, unchanged, welcome
 
 if TYPE_CHECKING:
     from chatbot.config import Settings
@@ -31,6 +32,7 @@ _NO_COOKIE = (
     "Your browser does not keep cookies for this chat, so it could not remember what you write. "
     'Allow cookies for it, or <a href="/" target="_blank" rel="noopener">open the chat in its own window</a>.'
 )
+_NOT_KEPT = "Your message could not be kept, so it was not sent. Please try again in a moment."
 _OTHER_PAGE = "This page is out of date. Please load it again."
 
 
@@ -48,7 +50,7 @@ class ChatPage:
         settings = self._settings
         with gr.Blocks(title=settings.company, analytics_enabled=False, fill_height=True) as page:
             with gr.Row(elem_id="fd-head"):
-                gr.Markdown(_head(settings.company), elem_id="fd-title", sanitize_html=True)
+                gr.Markdown(head(settings.company), elem_id="fd-title", sanitize_html=True)
                 new = gr.Button("New chat", elem_id="fd-new", size="sm", min_width=90, scale=0)
                 earlier = gr.Button("Earlier chats", elem_id="fd-earlier", size="sm", min_width=110, scale=0)
             self._is_open = gr.State(False)
@@ -74,11 +76,11 @@ class ChatPage:
                 lines=1,
                 max_lines=6,
                 max_length=settings.limits.message_characters * 4,  # longer ones are refused in words, not cut
-                submit_btn="➤",
+                submit_btn=SEND,
                 autofocus=True,
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
             )
-            gr.Markdown(_foot(settings), elem_id="fd-foot", sanitize_html=True)
+            gr.Markdown(foot(settings), elem_id="fd-foot", sanitize_html=True)
             # Names of rows, not proofs: each is looked up under the visitor of the cookie before it is used.
             self._conversation = gr.Textbox(visible="hidden", elem_id="fd-conversation")
             self._ticket = gr.Textbox(visible="hidden", elem_id="fd-ticket")
@@ -96,7 +98,7 @@ class ChatPage:
             container=False,
             height=None,
             scale=1,
-            placeholder=_welcome(self._settings),
+            placeholder=welcome(self._settings),
             examples=starters or None,
             buttons=["copy"],
             layout="bubble",
@@ -148,13 +150,13 @@ class ChatPage:
         history = self._history(visitor_id, conversation_id)
         asked = next((message for message in reversed(history) if message.role == "user"), None)
         if visitor_id is None or asked is None or asked.client_message_id is None:
-            yield self._screen(notice=_NO_COOKIE if visitor_id is None else _OTHER_PAGE)
+            yield screen(notice=_NO_COOKIE if visitor_id is None else _OTHER_PAGE)
             return
         again = TurnRequest(visitor_id, conversation_id, asked.content, asked.client_message_id, retry=True)
         try:
             self._limits.admit(visitor_id, _address(request), asked.content)
         except TurnError as error:
-            yield self._screen(notice=escape(str(error)))
+            yield screen(notice=escape(str(error)))
             return
         yield from self._answer(again, request, history[: history.index(asked) + 1])
 
@@ -164,21 +166,20 @@ class ChatPage:
         visitor_id = self._visitor(request)
         kept = text if typed else None
         if visitor_id is None:
-            yield self._screen(box=kept, notice=_NO_COOKIE)
+            yield screen(box=kept, notice=_NO_COOKIE)
             return
         if not text.strip():
-            yield self._screen()
+            yield screen()
             return
         try:
             self._limits.admit(visitor_id, _address(request), text)
             client_message_id = ticket if _TICKET.fullmatch(ticket or "") else secrets.token_hex(16)
             asked = TurnRequest(visitor_id, conversation_id or None, text.strip(), client_message_id)
             message = self._store.add_message(asked)  # from here on the message is kept, whatever happens
-        except TurnError as error:
-            yield self._screen(box=kept, notice=escape(str(error)))
-            return
-        except NotFoundError:
-            yield self._screen(box=kept, notice=_OTHER_PAGE)
+        except (TurnError, NotFoundError, StoreError) as error:
+            if isinstance(error, StoreError):
+                _LOG.error("a message was refused: %s", error)
+            yield screen(box=kept, notice=_refusal(error))
             return
         history = self._history(visitor_id, message.conversation_id)
         yield from self._answer(replace(asked, conversation_id=message.conversation_id), request, history)
@@ -186,7 +187,7 @@ class ChatPage:
     def _answer(self, asked: TurnRequest, request: gr.Request, history: list[StoredMessage]) -> Iterator[Any]:
         """Show the reply as it grows, then the conversation as it is kept."""
         before = shown.stored(history)
-        yield self._screen(
+        yield screen(
             messages=[*before, shown.assistant("", typing=True)],
             box="",
             conversation=asked.conversation_id,
@@ -195,9 +196,13 @@ class ChatPage:
         )
         notice = ""
         try:
-            with self._limits.turn(), self._turns.start(asked.visitor_id, request.session_hash or "") as cancelled:
-                for reply in self._bot.reply(asked, cancelled):
-                    yield self._screen(messages=[*before, shown.growing(reply)], writing=True)
+            with self._limits.turn(), self._turns.start(asked.visitor_id, request.session_hash or "") as turn:
+                for reply in self._bot.reply(asked, turn.cancelled):
+                    if not turn.left:
+                        yield screen(messages=[*before, shown.growing(reply)], writing=True)
+            if turn.left:
+                yield unchanged()  # Gradio shows a generator's last output once more when it ends
+                return
         except TurnError as error:
             notice = escape(str(error))
         except Exception:  # noqa: BLE001 (the edge: the stack goes to the log, the customer gets a sentence)
@@ -206,7 +211,7 @@ class ChatPage:
             contact = escape(self._settings.contact)
             notice = f"Something went wrong on our side (reference {number}). Please try again. {contact}"
         kept = self._history(asked.visitor_id, asked.conversation_id or "")
-        yield self._screen(
+        yield screen(
             messages=shown.stored(kept), thumbs=shown.feedback(kept), notice=notice, again=shown.needs_answer(kept)
         )
 
@@ -214,9 +219,7 @@ class ChatPage:
 
     def stop(self, request: gr.Request) -> None:
         """Stop the reply that is being written on this page."""
-        visitor_id = self._visitor(request)
-        if visitor_id is not None:
-            self._turns.stop(visitor_id, request.session_hash or "")
+        self._turns.stop(self._visitor(request) or "", request.session_hash or "")
 
     def like(self, conversation_id: str, request: gr.Request, event: gr.LikeData) -> tuple[Any, ...]:
         """Keep a thumb; a thumb down asks what was wrong."""
@@ -224,13 +227,13 @@ class ChatPage:
         history = self._history(visitor_id, conversation_id)
         place = event.index if isinstance(event.index, int) else event.index[0]
         if visitor_id is None or not 0 <= place < len(history) or history[place].role != "assistant":
-            return gr.skip(), gr.skip(), gr.skip(), _notice(_OTHER_PAGE)
+            return gr.skip(), gr.skip(), gr.skip(), note(_OTHER_PAGE)
         value: Rating | None = None  # a thumb that was taken back is an empty word
         if isinstance(event.liked, bool):
             value = "up" if event.liked else "down"
         self._store.rate(history[place].id, visitor_id, value)
         down = value == "down"
-        return gr.update(visible=down), "", history[place].id if down else "", _notice("")
+        return gr.update(visible=down), "", history[place].id if down else "", note("")
 
     def tell(self, message_id: str, comment: str, request: gr.Request) -> tuple[Any, ...]:
         """Keep what a visitor says was wrong with a reply."""
@@ -239,8 +242,8 @@ class ChatPage:
             try:
                 self._store.rate(message_id, visitor_id, "down", comment.strip()[:1000])
             except NotFoundError:
-                return gr.skip(), gr.skip(), gr.skip(), _notice(_OTHER_PAGE)
-        return gr.update(visible=False), "", "", _notice("Thank you, that helps.")
+                return gr.skip(), gr.skip(), gr.skip(), note(_OTHER_PAGE)
+        return gr.update(visible=False), "", "", note("Thank you, that helps.")
 
     def toggle(self, is_open: bool, request: gr.Request) -> tuple[Any, ...]:
         """Show or hide the visitor's earlier conversations."""
@@ -253,20 +256,22 @@ class ChatPage:
 
     def open(self, sample: list[str], request: gr.Request) -> tuple[Any, ...]:
         """Open one of the earlier conversations."""
-        return *self._opened(self._visitor(request), str(sample[0])), *_closed()
+        visitor_id = self._visitor(request)
+        self._turns.stop(visitor_id or "", request.session_hash or "", leave=True)
+        return *self._opened(visitor_id, str(sample[0])), *closed()
 
     def new(self, request: gr.Request) -> tuple[Any, ...]:
         """Begin a new conversation; it is kept from its first message on."""
-        self.stop(request)
-        screen = self._screen(messages=[], thumbs=[], box="", conversation="", ticket=secrets.token_hex(16))
-        return *screen, *_closed()
+        self._turns.stop(self._visitor(request) or "", request.session_hash or "", leave=True)
+        shown_now = screen(messages=[], thumbs=[], box="", conversation="", ticket=secrets.token_hex(16))
+        return *shown_now, *closed()
 
     def load(self, request: gr.Request) -> tuple[Any, ...]:
         """Show the visitor's latest conversation when the page opens."""
         visitor_id = self._visitor(request)
         latest = self._store.conversations(visitor_id, limit=1) if visitor_id else []
-        screen = self._opened(visitor_id, latest[0].id if latest else "")
-        return *screen, *self.tick()
+        shown_now = self._opened(visitor_id, latest[0].id if latest else "")
+        return *shown_now, *self.tick()
 
     def tick(self) -> tuple[Any, Any]:
         """Say what is being loaded, until all is."""
@@ -281,40 +286,13 @@ class ChatPage:
 
     def _opened(self, visitor_id: str | None, conversation_id: str) -> tuple[Any, ...]:
         history = self._history(visitor_id, conversation_id)
-        return self._screen(
+        return screen(
             messages=shown.stored(history),
             thumbs=shown.feedback(history),
             conversation=conversation_id if history else "",
             ticket=secrets.token_hex(16),
             notice=_NO_COOKIE if visitor_id is None else "",
             again=shown.needs_answer(history),
-        )
-
-    def _screen(
-        self,
-        *,
-        messages: list[dict[str, Any]] | None = None,
-        thumbs: list[str | None] | None = None,
-        box: str | None = None,
-        conversation: str | None = None,
-        ticket: str | None = None,
-        notice: str = "",
-        again: bool = False,
-        writing: bool = False,
-    ) -> tuple[Any, ...]:
-        """Return values for chat, input, conversation, ticket, notice, the button to try again, and no comment field."""
-        chat: dict[str, Any] = {} if messages is None else {"value": messages}
-        chat |= {} if thumbs is None else {"feedback_value": thumbs}
-        field: dict[str, Any] = {"submit_btn": False if writing else "➤", "stop_btn": "■" if writing else False}
-        field |= {} if box is None else {"value": box}
-        return (
-            gr.update(**chat) if chat else gr.skip(),
-            gr.update(**field),
-            gr.skip() if conversation is None else conversation,
-            gr.skip() if ticket is None else ticket,
-            _notice(notice),
-            gr.update(visible=again),
-            gr.update(visible=False),
         )
 
     def _visitor(self, request: gr.Request) -> str | None:
@@ -333,28 +311,11 @@ class ChatPage:
             return []
 
 
-def _closed() -> tuple[Any, ...]:
-    return False, gr.update(visible=False)
-
-
-def _notice(sentence: str) -> Any:
-    text = f'<p role="alert">{sentence}</p>' if sentence else ""
-    return gr.update(value=text, visible=bool(sentence))
+def _refusal(error: FrontdeskError) -> str:
+    if isinstance(error, TurnError):
+        return escape(str(error))
+    return _OTHER_PAGE if isinstance(error, NotFoundError) else _NOT_KEPT
 
 
 def _address(request: gr.Request) -> str:
     return str(request.client.host) if request.client else "unknown"
-
-
-def _head(company: str) -> str:
-    return f'<h1>{escape(company)}</h1><p class="fd-ai">You are talking to an AI assistant. It can make mistakes.</p>'
-
-
-def _welcome(settings: Settings) -> str:
-    greeting = f'<div class="fd-greeting">{escape(settings.greeting)}</div>' if settings.greeting else ""
-    return f'<div class="fd-welcome">{greeting}</div>'
-
-
-def _foot(settings: Settings) -> str:
-    parts = [escape(part) for part in (settings.hours, settings.contact) if part]
-    return f"<p>{' · '.join(parts)}</p>" if parts else ""

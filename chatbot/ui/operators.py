@@ -40,19 +40,19 @@ class _OperatorPage:
                 rating = gr.Dropdown([ANY, "up", "down"], value=ANY, label="Thumb", min_width=110)
                 kind = gr.Dropdown([ANY, *KINDS], value=ANY, label="Kind of reply", min_width=150)
                 intent = gr.Dropdown([ANY, *sorted(self._settings.intents)], value=ANY, label="Intent", min_width=160)
-                highest = gr.Slider(0, 1, value=1, step=0.05, label="Probability at most (1 = any)", min_width=180)
+                highest = gr.Slider(0, 1, value=1, step=0.05, label="Probability up to", min_width=200)
             filters = [text, rating, kind, intent, highest]
             table = gr.Dataframe(
                 headers=_HEADS,
                 datatype="str",
                 type="array",
                 interactive=False,
-                wrap=True,
+                wrap=False,
                 show_label=False,
                 buttons=[],
                 max_height=360,
                 elem_id="fd-table",
-                column_widths=["14%", "29%", "8%", "7%", "10%", "14%", "8%", "10%"],
+                column_widths=["15%", "25%", "10%", "9%", "10%", "13%", "10%", "8%"],
             )
             with gr.Row(elem_id="fd-pages"):
                 newer = gr.Button("← Newer", size="sm", scale=0, min_width=100)

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -94,6 +95,14 @@ class Limits:
         raise RateError(f"{sentence} Please wait {seconds:.0f} seconds and try again.", seconds)
 
 
+@dataclass(slots=True)
+class RunningTurn:
+    """A turn that is being answered; `left` says that its page shows something else now."""
+
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    left: bool = False
+
+
 class Turns:
     """The turns that are being answered, so that a visitor can stop theirs, and who owns a page's session.
 
@@ -101,42 +110,50 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self._running: dict[tuple[str, str], threading.Event] = {}
+        self._running: dict[tuple[str, str], RunningTurn] = {}
         self._owners: OrderedDict[str, str] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
-    def start(self, visitor_id: str, session: str) -> Iterator[threading.Event]:
-        """Give the event that cancels this turn; leaving the block for whatever reason cancels it.
+    def start(self, visitor_id: str, session: str) -> Iterator[RunningTurn]:
+        """Give the running turn; leaving the block for whatever reason cancels it.
 
         Raises:
             BusyError: this page waits for a reply already.
         """
-        cancelled, key = threading.Event(), (visitor_id, session)
+        turn, key = RunningTurn(), (visitor_id, session)
         with self._lock:
             if key in self._running:
                 raise BusyError("The reply to your last message is still being written. Wait for it or stop it.")
-            self._running[key] = cancelled
+            self._running[key] = turn
         try:
-            yield cancelled
+            yield turn
         finally:
-            cancelled.set()
+            turn.cancelled.set()
             with self._lock:
-                self._running.pop(key, None)
+                if self._running.get(key) is turn:
+                    del self._running[key]
 
-    def stop(self, visitor_id: str, session: str) -> bool:
-        """Cancel the visitor's turn on this page; say whether there was one."""
+    def stop(self, visitor_id: str, session: str, *, leave: bool = False) -> None:
+        """Cancel the visitor's turn on this page, if there is one.
+
+        With `leave` the page goes on to something else: nothing of this turn may be shown on it any more, and another
+        turn may start.
+        """
         with self._lock:
-            cancelled = self._running.get((visitor_id, session))
-        if cancelled is not None:
-            cancelled.set()
-        return cancelled is not None
+            turn = self._running.get((visitor_id, session))
+            if turn is None:
+                return
+            turn.left = leave
+            turn.cancelled.set()
+            if leave:
+                del self._running[visitor_id, session]
 
     def stop_all(self) -> None:
         """Cancel every turn, when the server goes down."""
         with self._lock:
-            for cancelled in self._running.values():
-                cancelled.set()
+            for turn in self._running.values():
+                turn.cancelled.set()
 
     def owns(self, visitor_id: str | None, session: str) -> bool:
         """Say whether the visitor may use the session; an unused session becomes theirs."""

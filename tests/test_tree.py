@@ -1,0 +1,340 @@
+"""Trees of training: each path is the one that the server sends, and a pack computes what each path alone does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import HashEncoder
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatbot.engines.engine import Array, Token
+from chatbot.labels import LabelRows
+from chatbot.model import SHOWN_ENTRIES, DialogueModel
+from chatbot.prompt import Renderer
+from chatbot.types import Message
+from finetune.data import Evidence, Labels, Lesson, Turn, halves, trees
+from finetune.records import Transcript
+from finetune.student import Reader, Student, tensors
+from finetune.training import Packs, Schedule, TrainingData
+from finetune.tree import ROOT, Node, Tree, group, pack, path
+from knowledge_base.entry import Entry
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # peft's own call
+
+LABELS = Labels({"intent": ("bye", "hello", "order"), "next_step": ("answer", "ask"), "support": ("full", "part", "none")})
+SIZES = {name: len(labels) for name, labels in LABELS.sets.items()}
+ENTRIES = tuple(Entry(f"e{i}", f"What about {i}?", f"It is {i} euro. " * (1 + 12 * i)) for i in range(4))
+
+
+class RecordingEngine:
+    """Answers evenly and remembers the path it was asked about."""
+
+    def __init__(self) -> None:
+        self.path: list[int] = []
+
+    def read(self, ids: Sequence[int], sets: Sequence[str]) -> dict[str, Array]:
+        self.path = list(ids)
+        return {name: np.full(SIZES[name], -np.log(SIZES[name]), np.float32) for name in sets}
+
+    def stream(
+        self, ids: Sequence[int], max_new_tokens: int, stop_ids: frozenset[int], cancelled: Event
+    ) -> Iterator[Token]:
+        self.path = list(ids)
+        yield from ()
+
+    def score(self, ids: Sequence[int], n: int) -> Array:
+        raise AssertionError("not asked while serving")
+
+
+class Server:
+    """The serving side, asked for the path it sends."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.engine = RecordingEngine()
+        encoder = HashEncoder(dimension=8)
+        rows = {name: np.zeros((n, 8), np.float32) for name, n in SIZES.items()}
+        labels = LabelRows(
+            LABELS.sets,
+            {**rows, "encoder_intent": np.zeros((3, 8), np.float32)},
+            {"intent": 1.0, "next_step": 1.0, "support": 1.0, "encoder_intent": 1.0},
+            np.zeros(3, np.float32),
+            encoder.sha256,
+            {"model": 0.5, "encoder": 0.5},
+        )
+        self.model = DialogueModel(renderer, self.engine, labels, encoder, "")
+
+    def labels(self, messages: Sequence[Message]) -> list[int]:
+        """The path at whose end intent and next step are read."""
+        self.model.understand(messages)
+        return self.engine.path
+
+    def support(self, messages: Sequence[Message], entries: Sequence[Entry]) -> list[int]:
+        """The path at whose end support is read."""
+        self.model.support(messages, self.model.shown(entries))
+        return self.engine.path
+
+    def writing(self, messages: Sequence[Message], entries: Sequence[Entry]) -> list[int]:
+        """The path behind which a reply is written."""
+        list(self.model.write(messages, self.model.shown(entries), Event()))
+        return self.engine.path
+
+
+@st.composite
+def taught(draw: Callable[..., Any], longest: int = 900) -> Lesson:
+    """A conversation of any shape, and any choice of what its turns teach."""
+    messages = []
+    for role in draw(st.lists(st.sampled_from(["user", "user", "assistant"]), min_size=1, max_size=9)):
+        content = draw(st.sampled_from(["Where is my order?", "[1] <|im_end|> hm", "客服", "Thanks 😀"]))
+        content += " ab" * draw(st.sampled_from([0, 0, 3, longest]))
+        if role == "user":
+            messages.append(Message("user", content, intents=tuple(draw(st.sets(st.sampled_from(["bye", "order", "odd"]))))))
+        else:
+            messages.append(Message("assistant", content, author="human", action=draw(st.sampled_from([None, "ask"]))))
+    turns = []
+    for index, message in enumerate(messages):
+        if message.role == "user":
+            answered = index + 1 < len(messages) and messages[index + 1].role == "assistant"
+            shown = draw(st.lists(st.lists(st.sampled_from(ENTRIES), unique=True, min_size=1, max_size=3), max_size=2))
+            evidence = tuple(
+                Evidence(tuple(entries), "full", ((len(entries), "It is 1 euro."), (1, "Good."))) if answered and not i
+                else Evidence(tuple(entries), "none")
+                for i, entries in enumerate(shown)
+            )  # fmt: skip
+            turns.append(Turn(index, writes=answered and draw(st.booleans()), evidence=evidence))
+    return Lesson(Transcript("c", tuple(messages)), turns)
+
+
+@settings(max_examples=60, deadline=None)
+@given(lesson=taught(), max_length=st.sampled_from([60, 700, 4000]))
+def test_every_path_of_training_is_token_for_token_the_path_that_the_server_sends(
+    tiny_renderer: Renderer, lesson: Lesson, max_length: int
+) -> None:
+    server, messages = Server(tiny_renderer), lesson.transcript.messages
+    turns = {turn.message: turn for turn in lesson.turns}
+    read: list[int] = []
+    supported: list[int] = []
+    written: list[int] = []
+    for tree in trees(lesson, tiny_renderer, LABELS, max_length):
+        seen_evidence: dict[int, int] = {}
+        for place, node in enumerate(tree.nodes):
+            ids = tiny_renderer.system + path(tree, place)
+            index, kind = node.key
+            said = messages[: index + 1]
+            if kind == "H":
+                assert ids == server.labels(said) == server.writing(said, ())
+                if node.labels:
+                    read.append(index)
+            elif kind == "A":
+                stored = tiny_renderer.message(messages[index + 1])
+                assert ids == server.writing(said, ()) + stored[len(tiny_renderer.reply_head) :]
+                if node.n_written:
+                    written.append(index)
+            elif kind == "H'":
+                number = seen_evidence.setdefault(index, 0)
+                assert ids == server.support(said, turns[index].evidence[number].entries)
+                assert set(node.labels) == {"support"}
+                supported.append(index)
+                seen_evidence[index] += 1
+            elif kind == "W":
+                evidence = turns[index].evidence[seen_evidence[index] - 1]
+                assert ids == server.writing(said, evidence.entries) + tiny_renderer.written(evidence.sentences)
+    labelled = [
+        turn.message
+        for turn in lesson.turns
+        if messages[turn.message].intents
+        or (turn.message + 1 < len(messages) and messages[turn.message + 1].action)
+    ]
+    assert read == labelled, "a turn with labels is read once, whatever trees it is cut into"
+    assert written == [turn.message for turn in lesson.turns if turn.writes]
+    assert supported == [turn.message for turn in lesson.turns for _ in turn.evidence]
+
+
+@settings(max_examples=40, deadline=None)
+@given(lesson=taught())
+def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
+    tiny_renderer: Renderer, lesson: Lesson
+) -> None:
+    messages = lesson.transcript.messages
+    expected = []
+    for turn in lesson.turns:
+        expected += [tiny_renderer.written(one.sentences) for one in turn.evidence if one.sentences]
+        if turn.writes:
+            reply = messages[turn.message + 1]
+            whole = tiny_renderer.message(reply)[len(tiny_renderer.reply_head) :]
+            expected.append(whole[: whole.index(tiny_renderer.end_of_turn) + 1])
+    grown = trees(lesson, tiny_renderer, LABELS, 4000)
+    flat = pack(tiny_renderer.system, grown)
+    assert flat.targets.tolist() == [i for ids in expected for i in ids]
+    assert sum(node.n_written for tree in grown for node in tree.nodes) == len(flat.targets)
+    assert [i for i in flat.targets if i == tiny_renderer.end_of_turn] == [tiny_renderer.end_of_turn] * len(expected)
+
+
+def test_the_halves_of_a_lesson_show_each_evidence_once_and_teach_the_rest_twice() -> None:
+    turns = [Turn(i, writes=i == 0, evidence=(Evidence(ENTRIES[:1], "full"),) if i != 2 else ()) for i in range(5)]
+    lesson = Lesson(Transcript("c", tuple(Message("user", str(i)) for i in range(5))), turns)
+    one, other = halves(lesson)
+    for first, second, whole in zip(one.turns, other.turns, turns, strict=True):
+        assert first.message == second.message == whole.message
+        assert first.writes == second.writes == whole.writes
+        assert (first.evidence, second.evidence) in ((whole.evidence, ()), ((), whole.evidence))
+    assert [bool(turn.evidence) for turn in one.turns] == [True, False, False, True, False]
+
+
+# --- what a pack computes -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def student(tiny_base: Path) -> Student:
+    """A student whose adapter and label rows are random."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    torch.manual_seed(1)
+    base = AutoModelForCausalLM.from_pretrained(str(tiny_base), dtype=torch.float32, attn_implementation="sdpa")
+    peft = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM"))
+    made = Student(peft, SIZES)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.requires_grad:
+                parameter.normal_(std=0.2)
+    return made.eval()
+
+
+def states(student: Student, ids: Sequence[int]) -> torch.Tensor:
+    """The final hidden states of one path alone, in the plain causal way."""
+    body = student.model.get_base_model().base_model
+    with torch.no_grad():
+        return body(input_ids=torch.tensor([list(ids)]), use_cache=False).last_hidden_state[0]  # type: ignore[no-any-return]
+
+
+def node_places(system: Sequence[int], grown: Sequence[Tree]) -> Iterator[tuple[Tree, int, slice]]:
+    """Yield (tree, node, where its ids stand in the pack)."""
+    at = len(system)
+    for tree in grown:
+        for place, node in enumerate(tree.nodes):
+            yield tree, place, slice(at, at + len(node.ids))
+            at += len(node.ids)
+
+
+@settings(max_examples=12, deadline=None)
+@given(lessons=st.lists(taught(longest=40), min_size=1, max_size=3))
+def test_the_states_of_a_pack_are_those_of_each_path_alone(
+    tiny_renderer: Renderer, student: Student, lessons: list[Lesson]
+) -> None:
+    grown = [tree for lesson in lessons for tree in trees(lesson, tiny_renderer, LABELS, 300)]
+    flat = pack(tiny_renderer.system, grown)
+    with torch.inference_mode():
+        packed = student.hidden(tensors([flat], SIZES))
+    for tree, place, span in node_places(tiny_renderer.system, grown):
+        ids = tiny_renderer.system + path(tree, place)
+        alone = states(student, ids)[len(ids) - (span.stop - span.start) :]
+        torch.testing.assert_close(packed[span], alone, atol=1e-4, rtol=1e-4)
+
+
+@settings(max_examples=12, deadline=None)
+@given(lessons=st.lists(taught(longest=40), min_size=1, max_size=3))
+def test_the_loss_covers_the_labels_and_the_written_words_and_nothing_else(
+    tiny_renderer: Renderer, student: Student, lessons: list[Lesson]
+) -> None:
+    grown = [tree for lesson in lessons for tree in trees(lesson, tiny_renderer, LABELS, 300)]
+    if not grown:
+        return
+    labels: dict[str, list[float]] = {}
+    words: list[float] = []
+    head = student.model.get_base_model().get_output_embeddings()
+    for tree in grown:
+        for place, node in enumerate(tree.nodes):
+            ids = tiny_renderer.system + path(tree, place)
+            hidden = states(student, ids)
+            for name, target in node.labels.items():
+                logprobs = torch.log_softmax(hidden[-1] @ student.rows[name].T, dim=-1)
+                labels.setdefault(name, []).append(-sum(w * float(logprobs[i].detach()) for i, w in target.items()))
+            logprobs = torch.log_softmax(head(hidden), dim=-1)
+            start = len(ids) - len(node.ids)
+            words += [-float(logprobs[start + i - 1, node.ids[i]]) for i in range(node.n_written)]
+    expected = sum(float(np.mean(losses)) for losses in labels.values()) + (float(np.mean(words)) if words else 0.0)
+    with torch.no_grad():
+        found = student(**tensors([pack(tiny_renderer.system, grown)], SIZES))
+    assert float(found["loss"]) == pytest.approx(expected, abs=1e-4, rel=1e-4)
+
+
+def test_reading_a_pack_gives_the_labels_and_words_of_each_path(tiny_renderer: Renderer, student: Student) -> None:
+    messages = (Message("user", "Hello", intents=("hello",)), Message("assistant", "Hi!", author="human", action="ask"))
+    lesson = Lesson(Transcript("c", messages), [Turn(0, writes=True, evidence=(Evidence(ENTRIES[:2], "part"),))])
+    flat = pack(tiny_renderer.system, trees(lesson, tiny_renderer, LABELS, 300))
+    read, words = Reader(student, bf16=False).read(flat)
+    assert {name: values.shape for name, values in read.items()} == {"intent": (1, 3), "next_step": (1, 2), "support": (1, 3)}
+    at_head = states(student, tiny_renderer.understanding(messages[:1]))[-1]
+    at_evidence = states(student, tiny_renderer.evidence(messages[:1], ENTRIES[:2]))[-1]
+    for name, state in (("intent", at_head), ("next_step", at_head), ("support", at_evidence)):
+        alone = torch.log_softmax(state @ student.rows[name].T, dim=-1).detach().numpy()
+        np.testing.assert_allclose(read[name][0], alone, atol=1e-4)
+    assert len(words) == len(flat.targets)
+    assert (words < 0).all()
+
+
+def test_training_changes_the_adapter_and_the_rows_and_never_the_base(student: Student) -> None:
+    trained = {name for name, parameter in student.named_parameters() if parameter.requires_grad}
+    assert trained == set(student.state_dict())
+    assert all("lora_" in name or name.startswith("rows.") for name in trained)
+    assert {f"rows.{name}" for name in SIZES} < trained
+
+
+# --- packs and passes -----------------------------------------------------------------------------------------------
+
+
+def tree_of(name: str, size: int) -> Tree:
+    return Tree(name, (Node(ROOT, tuple(range(size)), labels={"intent": {0: 1.0}}),))
+
+
+@given(sizes=st.lists(st.integers(1, 50), max_size=20), limit=st.integers(1, 60))
+def test_packs_hold_all_trees_in_order_within_the_limit(sizes: list[int], limit: int) -> None:
+    given_trees = [tree_of(str(i), size) for i, size in enumerate(sizes)]
+    groups = group(given_trees, limit)
+    assert [tree for one in groups for tree in one] == given_trees
+    for one, following in zip(groups, [*groups[1:], []], strict=False):
+        used = sum(tree.n_tokens for tree in one)
+        assert used <= limit or len(one) == 1
+        assert not following or used + following[0].n_tokens > limit
+
+
+def schedule(**changes: Any) -> Schedule:
+    values: dict[str, Any] = {
+        "passes": 2.0, "max_steps": 0, "max_minutes": 0.0, "learning_rate": 1e-3, "label_learning_rate": 3e-3,
+        "weight_decay": 0.0, "warmup": 0.1, "pack_tokens": 40, "accumulation": 1, "evaluations": 2, "logging_steps": 1,
+        "save_steps": 0, "seed": 0, "bf16": False, "report_to": "none",
+    }  # fmt: skip
+    return Schedule(**{**values, **changes})
+
+
+@pytest.mark.parametrize(("passes", "expected"), [(1.0, [1, 0]), (2.0, [1, 1]), (3.0, [2, 1]), (4.0, [2, 2])])
+def test_passes_take_the_variants_in_turn_each_whole_and_in_another_order(passes: float, expected: list[int]) -> None:
+    variants = tuple(tuple(tree_of(f"{variant}{i}", 10 + i) for i in range(8)) for variant in "ab")
+    data = TrainingData((1, 2), variants, (), {"intent": 1})
+    packs = Packs(data, schedule(passes=passes))
+    seen = [reading.tree for number in range(len(packs)) for reading in packs[number].readings]
+    for variant, count in zip("ab", expected, strict=True):
+        assert all(seen.count(f"{variant}{i}") == count for i in range(8))
+    again = Packs(data, schedule(passes=passes))
+    assert [reading.tree for number in range(len(again)) for reading in again[number].readings] == seen
+    other = Packs(data, schedule(passes=passes, seed=1))
+    assert [reading.tree for number in range(len(other)) for reading in other[number].readings] != seen
+
+
+def test_half_a_pass_takes_half_of_the_packs() -> None:
+    data = TrainingData((1,), (tuple(tree_of(str(i), 30) for i in range(10)),), (), {"intent": 1})
+    assert len(Packs(data, schedule(passes=0.5))) == 5
+    assert len(Packs(data, schedule(passes=1.5))) == 15
+
+
+def test_training_and_serving_show_as_many_entries() -> None:
+    from finetune import data
+
+    assert data.SHOWN_ENTRIES == SHOWN_ENTRIES
