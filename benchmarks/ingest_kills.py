@@ -25,8 +25,8 @@ Content = Mapping[str, str]  # entry id -> answer
 def kill_ingestions(plan: Plan) -> Outcome:
     """Ingest version after version of the sources into one home, killed at random moments.
 
-    Half of the kills fall anywhere in the run, half follow within 80 ms on the first sight of a snapshot that
-    is being written. After each the snapshot in force must verify and be the one before or the one that was
+    Half of the kills fall anywhere in the run, half follow within 3 ms to 2 s on the first sight of a snapshot
+    that is being written; a run that ends before its moment is no kill, but leaves a new snapshot in force. After each the snapshot in force must verify and be the one before or the one that was
     being written, whole. In the end the last version is ingested without a kill, beside the same in a new home.
     """
     home, found = plan.folder / "home", Counter[str]()
@@ -97,9 +97,9 @@ def _killed(plan: Plan, source: Path, home: Path, whole_run: float, found: Count
 
     with Victim(_command(source, home), plan.folder / "killed.log") as victim:
         if plan.moments.random() < 0.5 and victim.reaches(seen=writing):
-            victim.reaches(plan.moments.uniform(0, 0.08))
+            victim.reaches(10 ** plan.moments.uniform(-2.5, 0.3))  # writing takes a tenth of a second or many
         else:
-            victim.reaches(plan.moments.uniform(0, whole_run))
+            victim.reaches(plan.moments.uniform(0, 1.1 * whole_run))
         delivered = victim.kill()
     found["ended_before"] += not delivered
     found["while_writing"] += delivered and (writing() or (home / "CURRENT.partial").exists())

@@ -98,6 +98,8 @@ class _Trainings:
             self.found["kills"] += 1
             self.found[moment] += 1
             self._plan.say(f"kill {self.found['kills']} of {self._plan.kills} ({moment}): {dict(self.found)}")
+        elif code and not resume:
+            raise FrontdeskError(f"the training failed:\n{said}")
         elif code:
             self.found["could_not_resume"] += 1
             self._plan.say(said)

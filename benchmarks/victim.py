@@ -89,5 +89,5 @@ class Victim:
         return False
 
     def output(self) -> str:
-        """Return the last of what the process wrote, for a message that says why it failed."""
-        return self._log.read_text(encoding="utf-8", errors="replace")[-2000:]
+        """Return what the process wrote."""
+        return self._log.read_text(encoding="utf-8", errors="replace")

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 SEARCHED_ENTRIES = 5
-KEPT_LABELS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Bot:
         try:
             self._parts = load(self._tell)
         except Exception as error:
-            self._failure = f"The assistant could not start: {error}"
+            self._failure = self.loading = f"The assistant could not start: {error}"
             raise
         finally:
             self._loaded.set()

@@ -133,6 +133,7 @@ class LabelRows:
         Raises:
             AdapterError: the files do not belong together.
         """
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
         try:
@@ -148,7 +149,7 @@ class LabelRows:
                 fusion={str(name): float(value) for name, value in facts["fusion"].items()},
                 scope=tuple(float(value) for value in facts["out_of_scope"]),
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise AdapterError(f"{folder}: the labels cannot be read ({error}). Train the adapter again.") from error
         loaded._check(folder)
         return loaded

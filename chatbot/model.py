@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -116,8 +116,13 @@ class DialogueModel:
         read = self.engine.read(self.renderer.evidence(messages, entries), ["support"])["support"]
         return self.labels.support(read)
 
-    def write(self, messages: Sequence[Message], entries: Sequence[Entry], cancelled: Event) -> Iterator[str]:
-        """Yield the reply piece by piece, with pointers; without entries a reply that needs none."""
+    def write(
+        self, messages: Sequence[Message], entries: Sequence[Entry], cancelled: Event
+    ) -> Generator[str, None, bool]:
+        """Yield the reply piece by piece, with pointers; without entries a reply that needs none.
+
+        The generator returns whether the reply ended by itself: not cancelled, and not for want of room.
+        """
         renderer = self.renderer
         path = renderer.evidence(messages, entries) if entries else renderer.understanding(messages)
         ids: list[int] = []
@@ -128,3 +133,4 @@ class DialogueModel:
             if not text.endswith("\ufffd"):  # a character whose bytes are not all written yet
                 yield text[len(shown) :]
                 shown = text
+        return len(ids) < REPLY_TOKENS and not cancelled.is_set()

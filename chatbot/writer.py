@@ -5,7 +5,7 @@ What is yielded grows; each text is all that may be shown so far, and the last o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -66,7 +66,8 @@ def grounded(
     shown = model.shown(entries)
     watch = gate.Gate(shown)
     passed: list[gate.Sentence] = []
-    for piece in model.write(messages, shown, cancelled):
+    writing = _Writing(model.write(messages, shown, cancelled))
+    for piece in writing:
         new = watch.feed(piece)
         passed += new
         if watch.violation is not None:
@@ -74,7 +75,7 @@ def grounded(
         if new:
             yield _cited(blank, passed, shown)
     if watch.violation is None:
-        passed += watch.close(cut=cancelled.is_set())
+        passed += watch.close(cut=not writing.ended)
     if cancelled.is_set():
         yield _cited(blank, passed, shown)
     elif watch.violation is not None or not passed:
@@ -84,6 +85,17 @@ def grounded(
         yield replace(blank, text=quoted, reason="evidence_quoted", citations=(cite(1, entry),))
     else:
         yield _cited(blank, passed, shown)
+
+
+class _Writing:
+    """The pieces of a reply; once they are through, `ended` says whether it ended by itself."""
+
+    def __init__(self, pieces: Generator[str, None, bool]) -> None:
+        self._pieces = pieces
+        self.ended = False
+
+    def __iter__(self) -> Iterator[str]:
+        self.ended = yield from self._pieces
 
 
 def _cited(blank: Reply, sentences: Sequence[gate.Sentence], shown: Sequence[Entry]) -> Reply:
@@ -97,8 +109,9 @@ def _ungrounded(
     blank: Reply, messages: Sequence[Message], model: DialogueModel, settings: Settings, cancelled: Event
 ) -> Iterator[Reply]:
     """Yield small talk or a question back, once it is whole and states no fact that nobody said."""
-    text = "".join(model.write(messages, (), cancelled)).strip()
+    writing = _Writing(model.write(messages, (), cancelled))
+    text = "".join(writing).strip()
     known = [message.content for message in messages] + [settings.company, settings.contact, settings.hours]
-    if not text or cancelled.is_set() or gate.ungrounded(text, known) is not None:
+    if not text or not writing.ended or gate.ungrounded(text, known) is not None:
         text = phrase("small_talk", settings.languages)
     yield replace(blank, text=text)

@@ -31,7 +31,7 @@ class LoraArguments:
     config: str = _flag("", "a YAML file with flags; flags on the command line go before it")
     max_minutes: float = _flag(0.0, "the time for training; 0 means no limit")
     max_steps: int = _flag(0, "the most optimizer steps; 0 means no limit")
-    num_train_epochs: float = _flag(6.0, "passes over the training part")
+    num_train_epochs: float = _flag(8.0, "passes over the training part")
     learning_rate: float = _flag(1e-3, "peak learning rate of the adapter")
     label_learning_rate: float = _flag(3e-3, "peak learning rate of the label rows")
     weight_decay: float = _flag(0.01, "AdamW weight decay")
@@ -44,6 +44,7 @@ class LoraArguments:
     max_length: int = _flag(1024, "tokens of a conversation that are read at once; longer ones are cut between turns")
     pack_tokens: int = _flag(256, "tokens that are read in one pass; short conversations share it")
     gradient_accumulation_steps: int = _flag(2, "passes an optimizer step")
+    evidence_every: int = _flag(4, "each turn's evidence is read in one pass of so many; the rest only reads labels")
     evaluations: int = _flag(5, "evaluations while training; the best state is kept")
     logging_steps: int = _flag(20, "steps between two lines of progress")
     save_steps: int = _flag(0, "steps between two checkpoints; 0 means one an evaluation")
@@ -140,7 +141,7 @@ def _check(arguments: LoraArguments) -> None:
     if a.report_to not in ("none", "tensorboard", "wandb", "trackio", "mlflow"):
         raise InputError(f"--report_to: expected none, tensorboard, wandb, trackio or mlflow, got {a.report_to}.")
     positive = ("num_train_epochs", "learning_rate", "pack_tokens", "gradient_accumulation_steps", "logging_steps")
-    for name in (*positive, "label_learning_rate", "max_length", "lora_alpha"):
+    for name in (*positive, "label_learning_rate", "max_length", "lora_alpha", "evidence_every"):
         if getattr(a, name) <= 0:
             raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}.")
     not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "lora_dropout", "evaluations")

@@ -7,12 +7,15 @@ that search finds for it. Replies without facts train as they are. The others st
 from __future__ import annotations
 
 import random
+import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from chatbot import gate
+from chatbot.labels import OUT_OF_SCOPE
+from chatbot.model import SHOWN_ENTRIES
 from chatbot.prompt import Renderer
 from chatbot.types import Message
 from finetune.redaction import PLACEHOLDERS
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 SUPPORT = ("full", "part", "none")
-SHOWN_ENTRIES = 3  # entries in K; the serving side shows as many (chatbot.model)
-OUT_OF_SCOPE = "out_of_scope"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,20 +200,22 @@ def _shown(
     return tuple(evidence)
 
 
-def halves(lesson: Lesson) -> tuple[Lesson, Lesson]:
-    """Return the lesson twice, each with the evidence of every other turn that has some.
+def variants(lesson: Lesson, number: int) -> list[Lesson]:
+    """Return the lesson `number` times, each with the evidence of another share of the turns that have some.
 
-    Evidence is most of the tokens. Passes take the halves in turn, so that labels, which need more passes
-    than copying from entries does, are seen twice as often in the same time.
+    Evidence is most of the tokens. Passes take the variants in turn, so that labels, which need more passes
+    than copying from entries does, are seen more often in the same time.
     """
     shown = [turn.message for turn in lesson.turns if turn.evidence]
+    # Conversations begin their rounds at different places: the first turn's evidence is not always in the first.
+    offset = zlib.crc32(lesson.transcript.id.encode())
 
-    def half(parity: int) -> Lesson:
-        kept = set(shown[parity::2])
+    def variant(which: int) -> Lesson:
+        kept = {message for place, message in enumerate(shown) if (place + offset) % number == which}
         turns = [turn if turn.message in kept else replace(turn, evidence=()) for turn in lesson.turns]
         return Lesson(lesson.transcript, turns)
 
-    return half(0), half(1)
+    return [variant(which) for which in range(number)]
 
 
 def trees(lesson: Lesson, renderer: Renderer, labels: Labels, max_length: int) -> list[Tree]:

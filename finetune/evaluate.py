@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chatbot.labels import OUT_OF_SCOPE
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 Array = NDArray[Any]
-OUT_OF_SCOPE = "out_of_scope"
 PACK_TOKENS = 512
 BINS = 10
 

@@ -22,7 +22,6 @@ from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     Refusal,
-    report_refusals,
     run,
     write_json,
 )
@@ -67,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     files = [Path(name) for name in arguments.dataset]
     transcripts, refusals = _read(arguments, files, say)
     encoder, knowledge, base = _models(arguments, say)
-    material = prepare(arguments, transcripts, encoder, knowledge, say)
+    material = prepare(arguments, transcripts, knowledge, say)
     metrics = train_adapter(arguments, material, base, encoder, files, say)
     report = {
         "output_dir": arguments.output_dir,
@@ -111,10 +110,8 @@ def _read(arguments: LoraArguments, files: Sequence[Path], say: Any) -> tuple[li
     for line in survey(transcripts, refusals, warnings).lines():
         say(line)
     if not transcripts:
-        report_refusals(refusals)
         raise InputError(f"{arguments.dataset[0]}: expected conversations, got no usable row. See the reasons above.")
     if refusals and arguments.strict:
-        report_refusals(refusals)
         raise InputError(f"--strict: {len(refusals):,} rows were refused. Correct them, or leave out --strict.")
     return transcripts, refusals
 
@@ -138,14 +135,9 @@ def _models(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase 
 
 
 def prepare(
-    arguments: LoraArguments,
-    transcripts: Sequence[Transcript],
-    encoder: Encoder,
-    knowledge: KnowledgeBase | None,
-    say: Any,
+    arguments: LoraArguments, transcripts: Sequence[Transcript], knowledge: KnowledgeBase | None, say: Any
 ) -> Material:
     """Redact and split the transcripts, and decide for every reply whether it trains writing."""
-    del encoder  # loaded before, so that a missing one ends the run early
     from finetune.data import Labels, lessons
     from finetune.split import split
 
@@ -199,7 +191,7 @@ def train_adapter(
 
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
     from chatbot.prompt import Renderer
-    from finetune.data import halves, trees
+    from finetune.data import trees, variants
     from finetune.student import Student, has_fast_bfloat16, load_base
     from finetune.training import Schedule, TrainingData, count_tokens, train
 
@@ -214,21 +206,18 @@ def train_adapter(
         )
         for name in ("train", "calibration", "test")
     }
-    variants = tuple(
-        tuple(
-            tree
-            for lesson in material.part("train")
-            for tree in trees(halves(lesson)[number], renderer, material.labels, arguments.max_length)
-        )
-        for number in (0, 1)
+    shared = [variants(lesson, arguments.evidence_every) for lesson in material.part("train")]
+    rounds = tuple(
+        tuple(tree for lesson in turned for tree in trees(lesson, renderer, material.labels, arguments.max_length))
+        for turned in zip(*shared, strict=True)
     )
     if not grown["train"]:
         raise InputError("--dataset: expected labels or replies to learn from, found none that can be used.")
     n_labels = {name: len(labels) for name, labels in material.labels.sets.items()}
-    say(f"{count_tokens(variants[0]):,} tokens a pass, bfloat16 {'on' if bf16 else 'off'}")
+    say(f"{count_tokens(rounds[0]):,} tokens a pass, bfloat16 {'on' if bf16 else 'off'}")
     student = Student(_peft(load_base(base.folder, bf16=bf16), arguments), n_labels)
-    validation = _sample(grown["calibration"], count_tokens(variants[0]) // 5)
-    data = TrainingData(tuple(renderer.system), variants, validation, n_labels)
+    validation = _sample(grown["calibration"], count_tokens(rounds[0]) // 5)
+    data = TrainingData(tuple(renderer.system), rounds, validation, n_labels)
     partial = arguments.partial()
     partial.mkdir(parents=True, exist_ok=True)
     _remember(partial, arguments, files)
@@ -387,6 +376,26 @@ def _write_run(
         "history": list(history),
     }
     (folder / RUN_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+
+
+def _write_card(path: Path, base: Base, material: Material, metrics: dict[str, Any]) -> None:
+    """Write a short card in place of PEFT's empty form."""
+    parts = {name: len(getattr(material.split, name)) for name in ("train", "calibration", "test")}
+    lines = [
+        "---",
+        "library_name: peft",
+        "tags: [lora, customer-service]",
+        "---",
+        "# A Frontdesk adapter",
+        "",
+        f"LoRA adapter with label rows for `{base.id}` (weights {base.sha256[:12]}), made by `python -m finetune.lora`.",
+        "It serves with Frontdesk, which checks every file against `manifest.json`.",
+        "",
+        f"- conversations: {', '.join(f'{n:,} {name}' for name, n in parts.items())}",
+        *(f"- labels, {name}: {len(labels)}" for name, labels in material.labels.sets.items()),
+        *(f"- {name}, test part: {json.dumps(value)}" for name, value in metrics.items()),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _plot_losses(path: Path, history: Sequence[dict[str, float]]) -> None:

@@ -105,9 +105,7 @@ def plan(student: Student, data: TrainingData, schedule: Schedule, folder: Path)
     seconds = 0.0
     if schedule.max_minutes:
         seconds = _seconds_a_pack(student, packs, schedule) * schedule.accumulation
-        evaluation = sum(len(g) for g in group(data.validation, schedule.pack_tokens)) and _seconds_of_evaluation(
-            data, schedule, seconds
-        )
+        evaluation = _seconds_of_evaluation(data, schedule, seconds)
         budget = schedule.max_minutes * 60 * 0.97 - evaluation * schedule.evaluations
         steps = max(1, min(steps, int(budget / seconds)))
     folder.mkdir(parents=True, exist_ok=True)

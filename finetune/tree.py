@@ -99,9 +99,7 @@ def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
                 readings.append(Reading(at + size - 1, tree.id, node.key, node.labels))
             at += size
             ends.append(at - 1)
-    return Pack(
-        ids, positions, visible, np.asarray(sources, np.int64), np.asarray(targets, np.int64), tuple(readings)
-    )
+    return Pack(ids, positions, visible, np.asarray(sources, np.int64), np.asarray(targets, np.int64), tuple(readings))
 
 
 def group(trees: Sequence[Tree], pack_tokens: int) -> list[list[Tree]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -43,6 +44,18 @@ class HashEncoder:
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         vector = np.random.default_rng(seed).standard_normal(self.dimension)
         return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+class WordEncoder(HashEncoder):
+    """An encoder without a model for which texts are near that share words."""
+
+    def __init__(self, dimension: int = 64) -> None:
+        super().__init__("words", dimension)
+
+    def _vector(self, text: str) -> NDArray[np.float32]:
+        words = re.findall(r"\w+", text.casefold()) or [""]
+        vector = np.sum([super(WordEncoder, self)._vector(word) for word in words], axis=0)
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
 
 
 def fill(home: Path, entries: Sequence[Entry], encoder: Encoder | None = None, *, prune: bool = False) -> Report:
@@ -94,7 +107,10 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"]
     trainer = trainers.BpeTrainer(
-        vocab_size=420, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        vocab_size=420,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
     )
     tokenizer.train_from_iterator([TINY_WORDS] * 3, trainer)
     tokenizer.add_special_tokens([AddedToken("<reponame>", special=True)])

@@ -167,7 +167,9 @@ def _convert(gguf: Path, folder: Path) -> None:
         model: Any = AutoModelForCausalLM.from_pretrained(str(gguf.parent), dtype=torch.float32, **source)
         tokenizer: Any = AutoTokenizer.from_pretrained(str(gguf.parent), **source)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"{gguf}: the weights cannot be read ({error}). Use a GGUF file of a supported model.") from error
+        raise ModelError(
+            f"{gguf}: the weights cannot be read ({error}). Use a GGUF file of a supported model."
+        ) from error
     # The weights are plain floats now; a quantization config would make transformers refuse to save them.
     model.hf_quantizer, model.is_quantized = None, False
     if hasattr(model.config, "quantization_config"):

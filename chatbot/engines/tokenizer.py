@@ -71,7 +71,9 @@ def turn_marks(folder: Path) -> Marks:
         before, rest = rendered.split(user)
         between, after = rest.split(assistant)
     except (TemplateError, ValueError, TypeError) as error:
-        raise ModelError(f"{folder}: expected a chat template that keeps messages as they are. Use a chat model.") from error
+        raise ModelError(
+            f"{folder}: expected a chat template that keeps messages as they are. Use a chat model."
+        ) from error
     added = sorted((str(token) for token in tokenizer.get_added_vocab()), key=len, reverse=True)
     closing_token = next((token for token in added if between.lstrip().startswith(token)), None)
     if closing_token is None:

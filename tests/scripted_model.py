@@ -1,0 +1,81 @@
+"""The real dialogue model over an engine that follows a script: what is read and written is set by the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import Event
+
+import numpy as np
+from conftest import WordEncoder
+
+from chatbot.engines.engine import Array, Token
+from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
+from chatbot.labels import LabelRows
+from chatbot.model import DialogueModel
+from chatbot.prompt import Renderer
+
+SETS = {
+    "intent": ("hello", "order", "out_of_scope"),
+    "next_step": ("answer", "ask", "chat", "decline", "hand_over"),
+    "support": ("full", "part", "none"),
+}
+
+
+class ScriptedEngine:
+    """Reads `probabilities` and writes `text`; `on_token` is called before each token and may wait or raise."""
+
+    def __init__(self, tokenizer: BaseTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self.probabilities: dict[str, Mapping[str, float]] = {}
+        self.text = ""
+        self.on_token: Callable[[int], None] = lambda _number: None
+        self.paths: list[list[int]] = []
+
+    def read(self, ids: Sequence[int], sets: Sequence[str]) -> dict[str, Array]:
+        self.paths.append(list(ids))
+        return {name: self._read(name) for name in sets}
+
+    def _read(self, name: str) -> Array:
+        given = self.probabilities.get(name, {})
+        rest = (1 - sum(given.values())) / max(1, len(SETS[name]) - len(given))
+        probabilities = [given.get(label, rest) + 1e-9 for label in SETS[name]]
+        return np.log(np.array(probabilities)).astype(np.float32)
+
+    @property
+    def n_tokens(self) -> int:
+        """How many tokens the whole text has."""
+        return len(self._tokenizer.content(self.text))
+
+    def stream(
+        self, ids: Sequence[int], max_new_tokens: int, stop_ids: frozenset[int], cancelled: Event
+    ) -> Iterator[Token]:
+        self.paths.append(list(ids))
+        for number, token in enumerate(self._tokenizer.content(self.text)[:max_new_tokens]):
+            self.on_token(number)
+            if cancelled.is_set():
+                return
+            yield Token(token, -0.1)
+
+    def score(self, ids: Sequence[int], n: int) -> Array:
+        raise AssertionError("serving scores nothing")
+
+
+def scripted_model(base: Path) -> tuple[DialogueModel, ScriptedEngine]:
+    """Return a model with its engine; its encoder is the `WordEncoder`."""
+    tokenizer = BaseTokenizer(base)
+    encoder = WordEncoder()
+    engine = ScriptedEngine(tokenizer)
+    n_intents = len(SETS["intent"])
+    labels = LabelRows(
+        SETS,
+        {
+            **{name: np.zeros((len(labels), 4), np.float32) for name, labels in SETS.items()},
+            "encoder_intent": np.zeros((n_intents, encoder.dimension), np.float32),
+        },
+        dict.fromkeys((*SETS, "encoder_intent"), 1.0),
+        np.zeros(n_intents, np.float32),
+        encoder.sha256,
+        {"model": 1.0, "encoder": 1.0},
+    )
+    return DialogueModel(Renderer(tokenizer, turn_marks(base)), engine, labels, encoder, "a" * 64), engine

@@ -1,0 +1,214 @@
+"""Calibrations: thresholds hold what they promise on what they were fitted on, and a folder fits only its own parts."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import WordEncoder, fill
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, hit_features, log_odds
+from chatbot.errors import CalibrationError
+from finetune.calibrate import fit, threshold
+from knowledge_base.entry import Entry, Hit
+from knowledge_base.errors import InputError
+from knowledge_base.manifest import MANIFEST, seal, sha256_of
+from knowledge_base.queries import Query
+from knowledge_base.search import KnowledgeBase
+
+MADE = Calibration(
+    hit=Logistic((4.0, 2.0), -1.5),
+    evidence=Logistic((0.5, 0.25), 0.0),
+    thresholds={"approved": 0.9, "grounded": None, "step:ask": 0.25},
+    max_error=0.05,
+    adapter="a" * 64,
+    knowledge="k" * 64,
+    encoder="e" * 64,
+    fitted_on={"questions": 12},
+)
+rows = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]) | st.floats(0, 1), st.booleans()), max_size=25
+)
+
+
+@given(judged=rows, max_error=st.sampled_from([0.01, 0.05, 0.2, 0.5]))
+def test_the_threshold_is_the_lowest_score_from_which_few_enough_are_wrong(
+    judged: list[tuple[float, bool]], max_error: float
+) -> None:
+    def holds(least: float) -> bool:
+        taken = [right for score, right in judged if score >= least]
+        return taken.count(False) <= max_error * len(taken)
+
+    fitting = [score for score, _ in judged if holds(score)]
+    assert threshold(judged, max_error) == (min(fitting) if fitting else None)
+
+
+def save(calibration: Calibration, folder: Path) -> Path:
+    folder.mkdir()
+    calibration.save(folder)
+    seal(folder, {"kind": "calibration"})
+    return folder
+
+
+def test_a_calibration_reads_back_with_its_hash(tmp_path: Path) -> None:
+    folder = save(MADE, tmp_path / "c")
+    assert Calibration.load(folder) == replace(MADE, sha256=sha256_of(folder / MANIFEST))
+    without = save(replace(MADE, evidence=None), tmp_path / "d")
+    assert Calibration.load(without).evidence is None
+
+
+def test_a_kind_of_reply_without_a_threshold_is_never_certain_enough() -> None:
+    assert MADE.threshold("approved") == 0.9
+    assert MADE.threshold("grounded") == math.inf
+    assert MADE.threshold("step:never seen") == math.inf
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda facts: facts.pop("hit"),
+        lambda facts: facts.update(hit={"weights": "1", "bias": 0}),
+        lambda facts: facts.pop("thresholds"),
+        lambda facts: facts.update(something=1),
+    ],
+)
+def test_what_is_no_calibration_is_refused(tmp_path: Path, damage: Any) -> None:
+    save(MADE, tmp_path / "c")
+    facts = json.loads((tmp_path / "c" / FILE).read_text(encoding="utf-8"))
+    damage(facts)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / FILE).write_text(json.dumps(facts), encoding="utf-8")
+    seal(tmp_path / "d", {"kind": "calibration"})
+    with pytest.raises(CalibrationError, match=r"Run python -m finetune\.calibrate"):
+        Calibration.load(tmp_path / "d")
+
+
+def test_an_altered_or_missing_calibration_is_refused(tmp_path: Path) -> None:
+    folder = save(MADE, tmp_path / "c")
+    text = (folder / FILE).read_text(encoding="utf-8")
+    (folder / FILE).write_text(text.replace("0.9", "0.1"), encoding="utf-8")
+    with pytest.raises(CalibrationError, match="altered"):
+        Calibration.load(folder)
+    with pytest.raises(CalibrationError, match="found none"):
+        Calibration.load(tmp_path / "absent")
+
+
+@pytest.mark.parametrize(("adapter", "encoder"), [("b" * 64, "e" * 64), ("", "e" * 64), ("a" * 64, "f" * 64)])
+def test_a_calibration_of_another_adapter_or_encoder_is_refused(adapter: str, encoder: str) -> None:
+    MADE.require("a" * 64, "e" * 64)
+    with pytest.raises(CalibrationError, match="was fitted with another"):
+        MADE.require(adapter, encoder)
+
+
+def hits(*scores: float) -> list[Hit]:
+    return [Hit(Entry(str(i), "q", "a"), score) for i, score in enumerate(scores)]
+
+
+def test_a_hit_is_judged_by_its_score_and_its_lead_over_the_best_other() -> None:
+    assert np.array(hit_features(hits(0.9, 0.5, 0.7))) == pytest.approx(
+        np.array([[0.9, 0.2], [0.5, -0.4], [0.7, -0.2]])
+    )
+    assert hit_features(hits(0.6)) == [(0.6, 0.6)]
+    assert hit_features([]) == []
+
+
+@given(st.lists(st.floats(-1, 1), max_size=6))
+def test_judged_hits_keep_their_entries_and_stand_likeliest_first(scores: list[float]) -> None:
+    judged = MADE.judged(hits(*scores))
+    assert {hit.entry.id for hit in judged} == {str(i) for i in range(len(scores))}
+    probabilities = [hit.probability or 0.0 for hit in judged]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert all(0 < p < 1 for p in probabilities)
+
+
+def test_a_logistic_is_bounded_and_refuses_another_number_of_features() -> None:
+    one = Logistic((1e6,), 0.0)
+    assert [one([1.0]), one([-1.0]), one([0.0])] == pytest.approx([1, 0, 0.5])
+    with pytest.raises(ValueError, match="argument"):
+        one([1.0, 2.0])
+
+
+def test_log_odds_are_bounded_at_certainty() -> None:
+    assert log_odds(0.5) == 0
+    assert log_odds(1.0) == pytest.approx(math.log((1 - 1e-5) / 1e-5)) == pytest.approx(-log_odds(0.0))
+    features = evidence_features([replace(hit, probability=0.8) for hit in hits(0.3)], {"full": 0.2})
+    assert features == pytest.approx([math.log(4), -math.log(4)])
+
+
+# --- fitting on questions, with a real knowledge base ---------------------------------------------------------------
+
+THINGS = (
+    "lamp",
+    "order",
+    "refund",
+    "parcel",
+    "invoice",
+    "account",
+    "voucher",
+    "warranty",
+    "bulb",
+    "cable",
+    "mirror",
+    "chair",
+)
+ENTRIES = [
+    Entry(
+        thing, f"{thing} {thing} please?", f"The {thing} is here.", alternatives=(f"about the {thing}", f"my {thing}")
+    )
+    for thing in THINGS
+]
+
+
+@pytest.fixture(scope="module")
+def knowledge(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    home = tmp_path_factory.mktemp("home")
+    fill(home, ENTRIES, WordEncoder())
+    return KnowledgeBase.open(home, WordEncoder())
+
+
+def query(name: str, text: str, *relevant: str) -> Query:
+    return Query(name, (("user", text),), relevant, ())
+
+
+def test_fitted_on_questions_few_that_nothing_answers_would_get_an_answer(knowledge: KnowledgeBase) -> None:
+    known = [
+        query(f"{n}{thing}", f"{words} {thing}", thing)
+        for thing in THINGS
+        for n, words in enumerate(("my", "the", "a"))
+    ]
+    unknown = [query(f"u{i}", f"boats and ships, number {i * 71}") for i in range(36)]
+    said: list[str] = []
+    fitted = fit(knowledge, None, [*known, *unknown], [], 0.05, said.append)
+    assert (fitted.knowledge, fitted.adapter, fitted.evidence) == (knowledge.sha256, "", None)
+    assert fitted.fitted_on == {"questions": 72, "answerable": 36}
+    assert said == ["72 questions, 36 of them answerable"]
+    least = fitted.threshold("approved")
+    best = {q.id: fitted.judged(knowledge.search(q.text))[0] for q in [*known, *unknown]}
+    answered = [q for q in [*known, *unknown] if (best[q.id].probability or 0) >= least]
+    wrong = [q for q in answered if best[q.id].entry.id not in (q.relevant or ())]
+    assert len(answered) >= 30
+    assert len(wrong) <= 0.05 * len(answered)
+
+
+@pytest.mark.parametrize("kind", ["answerable", "unanswerable"])
+def test_questions_of_one_kind_only_are_refused(knowledge: KnowledgeBase, kind: str) -> None:
+    relevant = () if kind == "answerable" else ("lamp",)
+    with pytest.raises(InputError, match=f"expected some {kind} questions"):
+        fit(knowledge, None, [query(str(i), f"{i}?", *relevant) for i in range(5)], [], 0.05, lambda _text: None)
+
+
+def test_without_questions_the_entries_ask_their_own_alternatives(knowledge: KnowledgeBase) -> None:
+    said: list[str] = []
+    fitted = fit(knowledge, None, [], [], 0.05, said.append)
+    assert said[0] == "no queries and no chats: the entries' own alternatives are asked"
+    assert fitted.fitted_on == {"questions": 36, "answerable": 24}
+    best = fitted.judged(knowledge.search("the lamp"))[0]
+    assert best.entry.id == "lamp"
+    assert (best.probability or 0) >= fitted.threshold("approved")
