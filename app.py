@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     places: Places = find_parts(
         data_dir, given.knowledge, given.adapter, given.calibration, given.base or settings.base
     )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with hold(data_dir):
         _say("opening the conversations")
         from chatbot.store import Store

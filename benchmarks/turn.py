@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "machine": machine(engine_model),
         "turns": {"n": len(queries), **turns},
         "writing_in_turns": _rate(timed.tokens, timed.seconds),
-        **speeds(engine, engine_model, int(parts.model.renderer.end_of_turn)),
+        **speeds(engine, engine_model),
     }
     for line in lines(report):
         print(line, file=sys.stderr)
@@ -158,12 +158,13 @@ def _processor() -> str:
     return next((row.split(":")[1].strip() for row in text.splitlines() if row.startswith("model name")), "unknown")
 
 
-def speeds(engine: Engine, model: Any, end_of_turn: int) -> dict[str, Any]:
+def speeds(engine: Engine, model: Any) -> dict[str, Any]:
     """Return the rates of writing and reading beside the limit; bandwidth is measured before and after."""
     weights = weight_bytes(model)
+    vocabulary = int(model.get_output_embeddings().weight.shape[0])
     before = bandwidth(model)
-    written = _best(REPEATS, lambda n: _write(engine, _path(n, end_of_turn)))
-    read = _best(REPEATS, lambda n: _read(engine, _path(REPEATS + n, end_of_turn)))
+    written = _best(REPEATS, lambda n: _write(engine, _path(n, vocabulary)))
+    read = _best(REPEATS, lambda n: _read(engine, _path(REPEATS + 1 + n, vocabulary)))
     best = max(before, bandwidth(model))
     limit = best / weights
     return {
@@ -190,13 +191,17 @@ def weight_bytes(model: Any) -> int:
 
 
 def bandwidth(model: Any) -> float:
-    """Return bytes a second of reading a large buffer once with all threads: the best of two ways, several times."""
+    """Return bytes a second of reading a large buffer once with all cores: the best of two ways, several times."""
     import torch
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     buffer = torch.ones(BUFFER_BYTES // 4 // 4096, 4096, device=next(model.parameters()).device)
     vector = torch.ones(4096, device=buffer.device)
     ways: list[Callable[[], Any]] = [buffer.sum, lambda: buffer @ vector]
-    return max(_best(2 * REPEATS, lambda _n, way=way: (BUFFER_BYTES, _seconds(way))) for way in ways)  # type: ignore[misc]
+    best = max(_best(2 * REPEATS, lambda _n, way=way: (BUFFER_BYTES, _seconds(way))) for way in ways)  # type: ignore[misc]
+    torch.set_num_threads(threads)
+    return best
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -220,9 +225,10 @@ def _read(engine: Engine, path: list[int]) -> tuple[int, float]:
     return len(path), time.perf_counter() - began
 
 
-def _path(number: int, end_of_turn: int) -> list[int]:
-    """Return ids that no path before begins with; an engine would reuse what it holds."""
-    return [end_of_turn + 10 + number, *(end_of_turn + 10 + (7 * place) % 500 for place in range(PROMPT_TOKENS - 1))]
+def _path(number: int, vocabulary: int) -> list[int]:
+    """Return ordinary ids that no path before begins with; an engine would reuse what it holds."""
+    first = vocabulary // 2
+    return [first + number, *(first + (7 * place) % (vocabulary // 4) for place in range(PROMPT_TOKENS - 1))]
 
 
 def _best(repeats: int, work: Callable[[int], tuple[int, float]]) -> float:

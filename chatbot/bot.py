@@ -182,8 +182,8 @@ class Bot:
         decision = turn.decision
         if decision is None:
             raise AssertionError("decided before writing")
-        known = parts.knowledge.entries
-        entries = [known[i] for i in decision.entry_ids if i in known]
+        found = {hit.entry.id: hit.entry for hit in turn.hits}  # as they were found, whatever a refresh does meanwhile
+        entries = [found[i] for i in decision.entry_ids]
         ends = turn.began + self._settings.limits.turn_seconds
         start = time.perf_counter()
         for reply in writer.write(decision, turn.messages, entries, parts.model, self._settings, cancelled):

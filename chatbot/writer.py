@@ -40,7 +40,7 @@ def write(
         yield from _ungrounded(blank, messages, model, settings, cancelled)
     elif decision.kind == "ask":
         options = tuple(Option(entry.question, entry.question) for entry in entries[:MAX_OPTIONS])
-        yield replace(blank, text=phrase("which", settings.languages), options=options, contact=settings.contact)
+        yield replace(blank, text=phrase("which", settings.languages), options=options)
     else:
         yield declined(decision, settings)
 

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 SEARCHED_ENTRIES = 5
-MAX_WRITTEN = 120  # replies that are written to fit the evidence score; writing is the slow part
+MAX_WRITTEN = 60  # replies that are written to fit the evidence score; writing is the slow part
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def fit(
     cases = [replace(case, hits=tuple(draft.judged(case.hits))) for case in cases]
     thresholds: dict[str, float | None] = {
         "approved": threshold([(c.hits[0].probability or 0.0, c.right(1)) for c in cases if c.hits], max_error),
-        "ask": threshold([(_nearest(c.hits), c.right(2)) for c in cases if c.hits], 0.5),
+        "ask": worthwhile([(_nearest(c.hits), c.right(2)) for c in cases if c.hits]),
     }
     fitted_on = {"questions": len(cases), "answerable": answerable}
     if model is None:
@@ -139,6 +139,21 @@ def threshold(judged: Sequence[tuple[float, bool]], max_error: float) -> float |
         last_of_score = place == len(ordered) or ordered[place][0] < score
         if last_of_score and wrong <= max_error * place:
             best = score
+    return best
+
+
+def worthwhile(judged: Sequence[tuple[float, bool]]) -> float | None:
+    """Return the lowest score from which on right rows outnumber wrong ones by most; None if they never do.
+
+    For a question back: an offer of two entries, none of which answers, costs what a useful offer gains.
+    """
+    best, best_gain, gain = None, 0, 0
+    ordered = sorted(judged, key=lambda row: -row[0])
+    for place, (score, right) in enumerate(ordered, start=1):
+        gain += 1 if right else -1
+        last_of_score = place == len(ordered) or ordered[place][0] < score
+        if last_of_score and gain > best_gain:
+            best, best_gain = score, gain
     return best
 
 

@@ -40,7 +40,7 @@ class ScriptedEngine:
         given = self.probabilities.get(name, {})
         rest = (1 - sum(given.values())) / max(1, len(SETS[name]) - len(given))
         probabilities = [given.get(label, rest) + 1e-9 for label in SETS[name]]
-        return np.log(np.array(probabilities)).astype(np.float32)
+        return np.asarray(np.log(probabilities), np.float32)
 
     @property
     def n_tokens(self) -> int:

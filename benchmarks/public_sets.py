@@ -1,0 +1,138 @@
+"""Train on a public set by the project's own commands and measure on rows that the run never saw.
+
+    python benchmarks/public_sets.py intents FILE --per_intent 20 --held_out 10 --max_minutes 12 --folder runs/banking77
+    python benchmarks/public_sets.py next_step FILE --conversations 1000 --held_out 200 --max_minutes 20 --folder runs/star
+
+`intents` compares the model's rows, the encoder with logistic regression, and both together; `next_step` compares the
+model's rows with the most frequent step and with logistic regression on the encoder. Intervals are Wilson's at 95 %.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import math
+import random
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+
+def main() -> None:
+    """Run one comparison and print it as JSON."""
+    given = _parser().parse_args()
+    folder = Path(given.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = _rows(Path(given.file))
+    random.Random(given.seed).shuffle(rows)  # noqa: S311 (a sample, not a secret)
+    train, held_out = _sampled(rows, given)
+    for name, part in (("train", train), ("held_out", held_out)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+    began = time.monotonic()
+    _run("finetune.lora", "--dataset", str(folder / "train.jsonl"), "--output_dir", str(folder / "adapter"),
+         "--max_minutes", str(given.max_minutes), "--seed", str(given.seed), "--split", *given.split, *given.flags)  # fmt: skip
+    minutes = (time.monotonic() - began) / 60
+    _run("finetune.evaluate", "--adapter", str(folder / "adapter"), "--dataset", str(folder / "held_out.jsonl"),
+         "--json", str(folder / "report.json"), "--replies", "0", "--plots", str(folder / "plots"))  # fmt: skip
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    result: dict[str, Any] = {"train": len(train), "held_out": len(held_out), "minutes": round(minutes, 1)}
+    if given.task == "intents":
+        intent = report["intent"]
+        for name, part in (("both", intent), ("model", intent["model"]), ("encoder", intent["encoder"])):
+            result[name] = _with_interval(part["accuracy"], intent["n"])
+    else:
+        step = report["next_step"]
+        result["model"] = _with_interval(step["accuracy"], step["n"])
+        result.update(_step_baselines(train, held_out))
+    print(json.dumps(result, indent=2))
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % score interval of a share of n (Wilson 1927)."""
+    z = 1.959964
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return middle - half, middle + half
+
+
+def _with_interval(share: float, n: int) -> dict[str, Any]:
+    low, high = wilson(share, n)
+    return {"accuracy": round(share, 4), "n": n, "interval": [round(low, 4), round(high, 4)]}
+
+
+def _sampled(rows: list[dict[str, Any]], given: argparse.Namespace) -> tuple[list[Any], list[Any]]:
+    if given.task == "next_step":
+        return rows[: given.conversations], rows[given.conversations : given.conversations + given.held_out]
+    by_intent = defaultdict(list)
+    for row in rows:
+        by_intent[row["messages"][0]["intent"]].append(row)
+    if not given.per_intent:  # all rows, a tenth of them held out
+        cut = len(rows) // 10
+        return rows[cut:], rows[:cut]
+    train = [row for part in by_intent.values() for row in part[: given.per_intent]]
+    ends = given.per_intent + given.held_out
+    return train, [row for part in by_intent.values() for row in part[given.per_intent : ends]]
+
+
+def _step_baselines(train: list[Any], held_out: list[Any]) -> dict[str, Any]:
+    """Return the accuracy of the most frequent step, and of logistic regression on the last message's embedding."""
+    from sklearn.linear_model import LogisticRegression
+
+    from knowledge_base.encoder import load_encoder
+
+    (texts, steps), (asked, truth) = _steps(train), _steps(held_out)
+    frequent = Counter(steps).most_common(1)[0][0]
+    encoder = load_encoder()
+    model = LogisticRegression(C=10, max_iter=500).fit(encoder.encode(texts), steps)
+    predicted = model.predict(encoder.encode(asked))
+    return {
+        "most_frequent": _with_interval(sum(t == frequent for t in truth) / len(truth), len(truth)),
+        "encoder": _with_interval(sum(p == t for p, t in zip(predicted, truth, strict=True)) / len(truth), len(truth)),
+    }
+
+
+def _steps(rows: list[Any]) -> tuple[list[str], list[str]]:
+    texts, steps = [], []
+    for row in rows:
+        messages = row["messages"]
+        for before, after in pairwise(messages):
+            if before["role"] == "user" and after["role"] == "assistant" and after.get("action"):
+                texts.append(before["content"])
+                steps.append(after["action"])
+    return texts, steps
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def _run(module: str, *flags: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, *flags], check=False)
+    if done.returncode not in (0, 3):
+        raise SystemExit(f"{module} ended with exit code {done.returncode}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=("intents", "next_step"))
+    parser.add_argument("file", help="a transcript file of the public set")
+    parser.add_argument("--folder", required=True, help="where samples, adapter and report go")
+    parser.add_argument("--per_intent", type=int, default=0, help="training rows an intent; 0 means all")
+    parser.add_argument("--conversations", type=int, default=1000, help="training conversations of next_step")
+    parser.add_argument("--held_out", type=int, default=10, help="measured rows an intent, or conversations")
+    parser.add_argument("--max_minutes", type=float, default=30)
+    parser.add_argument("--split", nargs=3, default=("0.9", "0.1", "0"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--flags", nargs=argparse.REMAINDER, default=[], help="further flags of finetune.lora")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

