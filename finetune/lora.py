@@ -245,6 +245,7 @@ def train_adapter(
         say(f"{name}: {json.dumps(value)}")
     adapter = _empty(partial / "adapter")
     _save(adapter, student, rows, base)
+    _write_card(adapter / "README.md", base, material, metrics)
     _write_run(adapter, arguments, material, base, encoder, files, metrics, history)
     _plot_losses(adapter / "loss.png", history)
     if (partial / "logs").is_dir():
@@ -343,7 +344,8 @@ def _save(folder: Path, student: Any, rows: LabelRows, base: Base) -> None:
         for name, value in student.model.state_dict().items()
     }
     student.model.peft_config["default"].base_model_name_or_path = base.id
-    student.model.save_pretrained(str(folder), state_dict=adapter)
+    # Left to itself, PEFT would look the base up on the hub, to learn whether its vocabulary grew; it never does.
+    student.model.save_pretrained(str(folder), state_dict=adapter, save_embedding_layers=False)
     rows.save(folder)
 
 

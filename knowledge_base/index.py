@@ -76,15 +76,20 @@ class VectorIndex:
 
         faiss = _faiss()
 
-        # One query is one pass over the rows: a second thread would only take time from the language model.
-        faiss.omp_set_num_threads(1)
         parameters = None
         if allowed is not None:
             # Held in a variable: the selector reads the bitmap's memory and does not own it.
             bitmap = np.packbits(allowed, bitorder="little")
             parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
         query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
-        scores, rows = self._index.search(query, min(k, self.rows), params=parameters)
+        # One query is one pass over the rows: a second thread would only take time from the language model. The
+        # number counts for everything this thread computes with OpenMP, PyTorch too, so it is put back.
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)
+        try:
+            scores, rows = self._index.search(query, min(k, self.rows), params=parameters)
+        finally:
+            faiss.omp_set_num_threads(threads)
         found = rows[0] >= 0
         return rows[0][found], scores[0][found]
 

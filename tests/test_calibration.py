@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, hit_features, log_odds
 from chatbot.errors import CalibrationError
-from finetune.calibrate import fit, threshold
+from finetune.calibrate import fit, threshold, worthwhile
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of
@@ -48,6 +48,19 @@ def test_the_threshold_is_the_lowest_score_from_which_few_enough_are_wrong(
 
     fitting = [score for score, _ in judged if holds(score)]
     assert threshold(judged, max_error) == (min(fitting) if fitting else None)
+
+
+@given(judged=rows)
+def test_a_question_back_is_worth_it_from_the_score_that_helps_most_customers_on_balance(
+    judged: list[tuple[float, bool]],
+) -> None:
+    def gain(least: float) -> int:
+        return sum(1 if right else -1 for score, right in judged if score >= least)
+
+    found = worthwhile(judged)
+    most = max((gain(score) for score, _ in judged), default=0)
+    assert (found is None) == (most <= 0)
+    assert found is None or gain(found) == most
 
 
 def save(calibration: Calibration, folder: Path) -> Path:

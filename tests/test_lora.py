@@ -61,12 +61,18 @@ ENTRIES = [
 
 
 def conversations() -> Iterator[dict[str, Any]]:
-    for number, thing in enumerate(THINGS * 3):
-        asked = (f"where is my {thing} {PLANTED}, number {number * number}", f"i want the {thing} returned, {PLANTED}",
-                 f"hello {thing} people of {'abcdefghijklmnopqrstuvwxyz'[number % 26] * 5}")[number % 3]  # fmt: skip
-        replied = (f"Which {thing} do you mean, {PLANTED}?", "Returns are free for 30 days.", "Hello, how can I help?")[
-            number % 3
-        ]
+    """Three dozen short chats that differ, each with a word that must not be kept anywhere."""
+    for number, (thing, other) in enumerate(itertools.islice(itertools.combinations(THINGS, 2), 36)):
+        asked = (
+            f"where is my {thing} {PLANTED} beside the {other}",
+            f"i want {other} and {thing} returned, {PLANTED}",
+            f"hello {thing} {other} people",
+        )[number % 3]
+        replied = (
+            f"Which {thing} do you mean, {PLANTED}?",
+            "Returns are free for 30 days.",
+            "Hello, how can I help?",
+        )[number % 3]
         yield {
             "id": f"c{number}",
             "messages": [
@@ -277,14 +283,14 @@ def test_an_adapter_is_refused_with_another_base_or_encoder_or_when_it_was_alter
 # --- going on after a stop ------------------------------------------------------------------------------------------
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Stands for a kill in the middle of a run."""
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     def say(text: str) -> None:
         if text.startswith(f"step {step}/"):
-            raise Stopped
+            raise StoppedError
 
     monkeypatch.setattr(lora, "_say", say)
 
@@ -296,7 +302,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     assert lora.main(flags(straight, save_steps=2)) == EXIT_DONE
     with monkeypatch.context() as patch:
         stop_at(patch, 7)
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             lora.main(flags(stopped, save_steps=2))
     assert not stopped.exists()
     work = tmp_path / "stopped.partial" / "work"
@@ -385,7 +391,7 @@ def test_the_best_state_is_kept_and_given_back(prepared: tuple[Student, Training
                 parameter.fill_(value)
         again = Best(tmp_path / "best.safetensors")  # after a stop, another one goes on with what is kept
         for keeper in (best, again):
-            keeper.on_evaluate(None, state, None, {"eval_loss": loss}, model=student)  # type: ignore[arg-type]
+            keeper.on_evaluate(None, state, None, {"eval_loss": loss}, model=student)
     best.restore(student)
     assert {float(value.detach().mean()) for value in student.rows.values()} == {2.0}
 
@@ -471,7 +477,7 @@ def test_a_refused_row_ends_a_strict_run_before_it_begins_and_is_listed_otherwis
         (refused,) = json.loads(report.read_text(encoding="utf-8"))["refused"]
         assert (Path(refused["file"]).name, refused["line"]) == ("some.jsonl", 37)
         assert (tmp_path / "new" / MANIFEST).exists()
-    assert "some.jsonl:37" in capsys.readouterr().err
+    assert "some.jsonl, line 37" in capsys.readouterr().err
 
 
 # --- flags ----------------------------------------------------------------------------------------------------------

@@ -95,18 +95,8 @@ REFUSED = (
     "I want to book a flight to Rome",
     "which stocks should I buy",
     "translate this letter into Greek please",
-    "how tall is the Eiffel tower",
-    "tell me a recipe for lentil soup",
-    "is my cat ill if it sneezes",
-    "What is the capital of Peru?",
-    "please call me a taxi",
-    "do you repair dishwashers at home",
-    "how old is the queen",
-    "sing me a song about rain",
-    "Which phone contract is cheapest?",
-    "can you fix my tax return",
 )
-GREETINGS = ("hello there", "Good morning!", "thanks a lot, bye", "how are you today", "hey :)", "great, thank you")
+GREETINGS = ("hello there", "Good morning!", "thanks a lot, bye", "how are you today")
 
 
 def five_commands() -> list[str]:

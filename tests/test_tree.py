@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from chatbot.engines.engine import Array, Token
 from chatbot.labels import LabelRows
-from chatbot.model import SHOWN_ENTRIES, DialogueModel
+from chatbot.model import DialogueModel
 from chatbot.prompt import Renderer
 from chatbot.types import Message
-from finetune.data import Evidence, Labels, Lesson, Turn, halves, trees
+from finetune.data import Evidence, Labels, Lesson, Turn, trees, variants
 from finetune.records import Transcript
 from finetune.student import Reader, Student, tensors
 from finetune.training import Packs, Schedule, TrainingData
@@ -28,7 +28,9 @@ from knowledge_base.entry import Entry
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning")  # peft's own call
 
-LABELS = Labels({"intent": ("bye", "hello", "order"), "next_step": ("answer", "ask"), "support": ("full", "part", "none")})
+LABELS = Labels(
+    {"intent": ("bye", "hello", "order"), "next_step": ("answer", "ask"), "support": ("full", "part", "none")}
+)
 SIZES = {name: len(labels) for name, labels in LABELS.sets.items()}
 ENTRIES = tuple(Entry(f"e{i}", f"What about {i}?", f"It is {i} euro. " * (1 + 12 * i)) for i in range(4))
 
@@ -94,7 +96,9 @@ def taught(draw: Callable[..., Any], longest: int = 900) -> Lesson:
         content = draw(st.sampled_from(["Where is my order?", "[1] <|im_end|> hm", "客服", "Thanks 😀"]))
         content += " ab" * draw(st.sampled_from([0, 0, 3, longest]))
         if role == "user":
-            messages.append(Message("user", content, intents=tuple(draw(st.sets(st.sampled_from(["bye", "order", "odd"]))))))
+            messages.append(
+                Message("user", content, intents=tuple(draw(st.sets(st.sampled_from(["bye", "order", "odd"])))))
+            )
         else:
             messages.append(Message("assistant", content, author="human", action=draw(st.sampled_from([None, "ask"]))))
     turns = []
@@ -111,7 +115,7 @@ def taught(draw: Callable[..., Any], longest: int = 900) -> Lesson:
     return Lesson(Transcript("c", tuple(messages)), turns)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(lesson=taught(), max_length=st.sampled_from([60, 700, 4000]))
 def test_every_path_of_training_is_token_for_token_the_path_that_the_server_sends(
     tiny_renderer: Renderer, lesson: Lesson, max_length: int
@@ -127,15 +131,13 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
             ids = tiny_renderer.system + path(tree, place)
             index, kind = node.key
             said = messages[: index + 1]
-            if kind == "H":
+            if kind == "H" and node.labels:  # without labels it is history, as the server sends it for a later turn
                 assert ids == server.labels(said) == server.writing(said, ())
-                if node.labels:
-                    read.append(index)
-            elif kind == "A":
+                read.append(index)
+            elif kind == "A" and node.n_written:
                 stored = tiny_renderer.message(messages[index + 1])
                 assert ids == server.writing(said, ()) + stored[len(tiny_renderer.reply_head) :]
-                if node.n_written:
-                    written.append(index)
+                written.append(index)
             elif kind == "H'":
                 number = seen_evidence.setdefault(index, 0)
                 assert ids == server.support(said, turns[index].evidence[number].entries)
@@ -148,15 +150,14 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
     labelled = [
         turn.message
         for turn in lesson.turns
-        if messages[turn.message].intents
-        or (turn.message + 1 < len(messages) and messages[turn.message + 1].action)
+        if messages[turn.message].intents or (turn.message + 1 < len(messages) and messages[turn.message + 1].action)
     ]
     assert read == labelled, "a turn with labels is read once, whatever trees it is cut into"
     assert written == [turn.message for turn in lesson.turns if turn.writes]
     assert supported == [turn.message for turn in lesson.turns for _ in turn.evidence]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(lesson=taught())
 def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
     tiny_renderer: Renderer, lesson: Lesson
@@ -176,15 +177,25 @@ def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
     assert [i for i in flat.targets if i == tiny_renderer.end_of_turn] == [tiny_renderer.end_of_turn] * len(expected)
 
 
-def test_the_halves_of_a_lesson_show_each_evidence_once_and_teach_the_rest_twice() -> None:
-    turns = [Turn(i, writes=i == 0, evidence=(Evidence(ENTRIES[:1], "full"),) if i != 2 else ()) for i in range(5)]
-    lesson = Lesson(Transcript("c", tuple(Message("user", str(i)) for i in range(5))), turns)
-    one, other = halves(lesson)
-    for first, second, whole in zip(one.turns, other.turns, turns, strict=True):
-        assert first.message == second.message == whole.message
-        assert first.writes == second.writes == whole.writes
-        assert (first.evidence, second.evidence) in ((whole.evidence, ()), ((), whole.evidence))
-    assert [bool(turn.evidence) for turn in one.turns] == [True, False, False, True, False]
+@given(evidenced=st.lists(st.booleans(), min_size=1, max_size=9), number=st.integers(1, 5), name=st.text(max_size=3))
+def test_the_variants_of_a_lesson_show_each_evidence_once_and_teach_the_rest_every_time(
+    evidenced: list[bool], number: int, name: str
+) -> None:
+    turns = [Turn(i, i == 0, (Evidence(ENTRIES[:1], "full"),) if shown else ()) for i, shown in enumerate(evidenced)]
+    lesson = Lesson(Transcript(name, tuple(Message("user", str(i)) for i in range(len(turns)))), turns)
+    made = variants(lesson, number)
+    assert len(made) == number
+    for variant in made:
+        assert variant.transcript is lesson.transcript
+        assert [(turn.message, turn.writes) for turn in variant.turns] == [
+            (turn.message, turn.writes) for turn in turns
+        ]
+    for place, turn in enumerate(turns):
+        assert [variant.turns[place].evidence for variant in made if variant.turns[place].evidence] == (
+            [turn.evidence] if turn.evidence else []
+        )
+    shares = [sum(bool(turn.evidence) for turn in variant.turns) for variant in made]
+    assert max(shares) - min(shares) <= 1, "the evidence is spread evenly"
 
 
 # --- what a pack computes -------------------------------------------------------------------------------------------
@@ -223,7 +234,7 @@ def node_places(system: Sequence[int], grown: Sequence[Tree]) -> Iterator[tuple[
             at += len(node.ids)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(lessons=st.lists(taught(longest=40), min_size=1, max_size=3))
 def test_the_states_of_a_pack_are_those_of_each_path_alone(
     tiny_renderer: Renderer, student: Student, lessons: list[Lesson]
@@ -238,7 +249,7 @@ def test_the_states_of_a_pack_are_those_of_each_path_alone(
         torch.testing.assert_close(packed[span], alone, atol=1e-4, rtol=1e-4)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(lessons=st.lists(taught(longest=40), min_size=1, max_size=3))
 def test_the_loss_covers_the_labels_and_the_written_words_and_nothing_else(
     tiny_renderer: Renderer, student: Student, lessons: list[Lesson]
@@ -270,7 +281,11 @@ def test_reading_a_pack_gives_the_labels_and_words_of_each_path(tiny_renderer: R
     lesson = Lesson(Transcript("c", messages), [Turn(0, writes=True, evidence=(Evidence(ENTRIES[:2], "part"),))])
     flat = pack(tiny_renderer.system, trees(lesson, tiny_renderer, LABELS, 300))
     read, words = Reader(student, bf16=False).read(flat)
-    assert {name: values.shape for name, values in read.items()} == {"intent": (1, 3), "next_step": (1, 2), "support": (1, 3)}
+    assert {name: values.shape for name, values in read.items()} == {
+        "intent": (1, 3),
+        "next_step": (1, 2),
+        "support": (1, 3),
+    }
     at_head = states(student, tiny_renderer.understanding(messages[:1]))[-1]
     at_evidence = states(student, tiny_renderer.evidence(messages[:1], ENTRIES[:2]))[-1]
     for name, state in (("intent", at_head), ("next_step", at_head), ("support", at_evidence)):
@@ -332,9 +347,3 @@ def test_half_a_pass_takes_half_of_the_packs() -> None:
     data = TrainingData((1,), (tuple(tree_of(str(i), 30) for i in range(10)),), (), {"intent": 1})
     assert len(Packs(data, schedule(passes=0.5))) == 5
     assert len(Packs(data, schedule(passes=1.5))) == 15
-
-
-def test_training_and_serving_show_as_many_entries() -> None:
-    from finetune import data
-
-    assert data.SHOWN_ENTRIES == SHOWN_ENTRIES
