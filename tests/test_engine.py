@@ -167,7 +167,9 @@ def test_a_failing_pass_costs_its_cache_and_nothing_else(model: Any) -> None:
     engine.read([1, 2, 3], ["intent"])
     with pytest.raises(IndexError):
         engine.read([1, 2, 10**6], ["intent"])
-    np.testing.assert_allclose(engine.read([1, 2, 4], ["intent"])["intent"], read(model, [1, 2, 4], "intent"), atol=1e-4)
+    np.testing.assert_allclose(
+        engine.read([1, 2, 4], ["intent"])["intent"], read(model, [1, 2, 4], "intent"), atol=1e-4
+    )
 
 
 def test_several_visitors_at_once_get_what_each_would_get_alone(model: Any) -> None:

@@ -104,6 +104,7 @@ def tiny_models(tiny_base: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(WHEELS, "pypi:tiny", Wheel("tiny", "tiny==1", sha256_of(tiny_base / "model.safetensors")))
         patch.setattr("knowledge_base.encoder.load_encoder", lambda _name: WordEncoder())
+        patch.setenv("OMP_NUM_THREADS", "1")  # more threads than one only wait for each other on so small a model
         yield
 
 
@@ -335,8 +336,8 @@ def test_resuming_needs_an_unfinished_run_of_this_folder(flags: Flags, tmp_path:
 
 def schedule(**changes: Any) -> Schedule:
     values: dict[str, Any] = {
-        "passes": 4.0, "max_steps": 0, "max_minutes": 0.0, "learning_rate": 0.02, "label_learning_rate": 0.05,
-        "weight_decay": 0.0, "warmup": 0.1, "pack_tokens": 300, "accumulation": 1, "evaluations": 6, "logging_steps": 1,
+        "passes": 2.0, "max_steps": 0, "max_minutes": 0.0, "learning_rate": 0.02, "label_learning_rate": 0.05,
+        "weight_decay": 0.0, "warmup": 0.1, "pack_tokens": 300, "accumulation": 1, "evaluations": 4, "logging_steps": 1,
         "save_steps": 0, "seed": 0, "bf16": False, "report_to": "none",
     }  # fmt: skip
     return Schedule(**{**values, **changes})
@@ -353,7 +354,7 @@ def prepared(tiny_base: Path, tiny_renderer: Renderer, dataset: Path) -> tuple[S
     torch.manual_seed(0)
     config = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM")
     student = Student(get_peft_model(load_base(tiny_base, bf16=False), config), sizes)
-    return student, TrainingData(tuple(tiny_renderer.system), (tuple(grown[:24]),), tuple(grown[24:]), sizes)
+    return student, TrainingData(tuple(tiny_renderer.system), (tuple(grown[:24]),), tuple(grown[24:30]), sizes)
 
 
 def test_training_learns_and_leaves_the_best_state_in_the_student(
@@ -365,7 +366,7 @@ def test_training_learns_and_leaves_the_best_state_in_the_student(
     history = train(student, data, schedule(label_learning_rate=0.5), tmp_path / "work", said.append)
     losses = [row["eval_loss"] for row in history if "eval_loss" in row]
     after = evaluate(student, data, schedule())
-    assert len(losses) >= 6
+    assert len(losses) >= 4
     assert after["loss"] == pytest.approx(min(losses), abs=1e-4), "not the best of the states that were evaluated"
     assert after["loss"] < before["loss"]
     assert any("min left" in line for line in said)

@@ -45,9 +45,7 @@ KINDS: dict[str, Callable[[Renderer, str], list[list[int]]]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_content_produces_a_control_token(
-    rendering: tuple[Renderer, BaseTokenizer], kind: str, place: str
-) -> None:
+def test_no_content_produces_a_control_token(rendering: tuple[Renderer, BaseTokenizer], kind: str, place: str) -> None:
     renderer, tokenizer = rendering
 
     def control(text: str) -> list[list[int]]:
@@ -124,7 +122,9 @@ def test_a_path_reads_as_the_form_of_a_turn(rendering: tuple[Renderer, BaseToken
         knowledge += tokenizer.content(entry.answer) + whole("\n")
     knowledge += whole("<|im_end|>\n")
     assert renderer.evidence(messages, entries) == trunk + knowledge + whole("<|im_start|>assistant\n")
-    written = whole("[2] ") + tokenizer.content("Free.") + whole(" [1] ") + tokenizer.content("Yes.") + whole("<|im_end|>")
+    written = (
+        whole("[2] ") + tokenizer.content("Free.") + whole(" [1] ") + tokenizer.content("Yes.") + whole("<|im_end|>")
+    )
     assert renderer.written([(2, "Free."), (1, "Yes.")]) == written
 
 

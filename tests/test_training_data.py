@@ -10,7 +10,7 @@ from conftest import HashEncoder, fill
 
 from chatbot.gate import Gate
 from chatbot.types import Message
-from finetune.data import SHOWN_ENTRIES, Labels, Turn, human_action, lessons
+from finetune.data import Labels, Turn, human_action, lessons
 from finetune.records import Transcript
 from knowledge_base.entry import Entry
 from knowledge_base.search import KnowledgeBase
@@ -114,7 +114,10 @@ def test_a_message_that_nobody_answered_teaches_no_writing(knowledge: KnowledgeB
 
 @pytest.mark.parametrize(
     "transcript",
-    [chat("do you sell boats?", "Sorry, no.", ("out_of_scope",)), chat("boats?", Message("assistant", "No.", action="decline"))],
+    [
+        chat("do you sell boats?", "Sorry, no.", ("out_of_scope",)),
+        chat("boats?", Message("assistant", "No.", action="decline")),
+    ],
     ids=["out of scope", "declined"],
 )
 def test_what_nothing_answers_is_shown_with_entries_that_do_not_support_it(
@@ -188,7 +191,9 @@ def messages(*rows: tuple[str, ...]) -> Sequence[Message]:
 
 
 def test_labels_are_sorted_and_a_message_with_several_intents_shares_its_weight() -> None:
-    transcript = Transcript("c", (*messages(("b",), ("c", "a")), Message("assistant", "y", author="human", action="ask")))
+    transcript = Transcript(
+        "c", (*messages(("b",), ("c", "a")), Message("assistant", "y", author="human", action="ask"))
+    )
     labels = Labels.of([transcript])
     assert labels.sets == {"intent": ("a", "b", "c"), "next_step": ("ask",), "support": ("full", "part", "none")}
     assert labels.target("intent", ["c", "a"]) == {2: 0.5, 0: 0.5}
