@@ -71,15 +71,15 @@ class _Trainings:
 
     def killed(self) -> None:
         """Train with kills until all are delivered and the run that the last one hit has ended."""
-        output, resume = self._plan.folder / "adapter-0", False
-        while self.found["kills"] < self._plan.kills or resume:
+        output, resume, hit = self._plan.folder / "adapter-0", False, False
+        while self.found["kills"] < self._plan.kills or hit:
             if self._attempt(output, resume=resume, to_the_end=self.found["kills"] == self._plan.kills):
-                resume = output.with_name(f"{output.name}.partial").exists()
+                resume, hit = output.with_name(f"{output.name}.partial").exists(), True
                 continue
             self.found["runs"] += 1
             self._compare(output)
             shutil.rmtree(output, ignore_errors=True)
-            output, resume = self._plan.folder / f"adapter-{self.found['runs']}", False
+            output, resume, hit = self._plan.folder / f"adapter-{self.found['runs']}", False, False
             if self.found["runs"] > self._plan.kills + 4:  # the kills come too late again and again
                 return
 

@@ -174,24 +174,24 @@ def _shown(
     found: tuple[Entry, ...],
     chance: random.Random,
 ) -> tuple[Evidence, ...]:
-    """Return the evidence of a grounded turn, and in one turn of four the same turn with evidence missing.
+    """Return the evidence of a grounded turn, and in every other turn the same turn with evidence missing.
 
-    As when serving, entries stand in the order of search; a cited entry that search missed takes the last places.
+    As when serving, entries stand in the order of search. A cited entry that search missed takes any place: were
+    it always the last, the place and not the words would tell which entry answers.
     """
     ids = {entry.id for entry in cited}
     others = [entry for entry in found if entry not in cited and entry not in named]
     places = [*found[:SHOWN_ENTRIES]]
     for entry in cited:
         if entry not in places:
-            if len(places) >= SHOWN_ENTRIES:
-                last = max((i for i, e in enumerate(places) if e.id not in ids), default=None)
-                if last is not None:
-                    places.pop(last)
-            places.append(entry)
+            last = max((i for i, e in enumerate(places) if e.id not in ids), default=None)
+            if len(places) >= SHOWN_ENTRIES and last is not None:
+                places.pop(last)
+            places.insert(chance.randint(0, len(places)), entry)
     numbers = {entry.id: places.index(entry) + 1 for entry in cited}
     written = tuple((numbers[cited[number - 1].id], sentence) for number, sentence in sentences)
     evidence = [Evidence(tuple(places), "full", written)]
-    if others and chance.random() < 0.25:
+    if others and chance.random() < 0.5:
         used = [cited[number - 1] for number, _ in sentences]
         if len(set(used)) > 1:
             evidence.append(Evidence(tuple([used[0], *others][:SHOWN_ENTRIES]), "part"))
