@@ -19,7 +19,7 @@ from chatbot.store import Store
 
 PAGE_ROWS = 25
 ANY = "any"
-_HEADS = ["Last message", "Begins with", "Messages", "Thumbs", "Last reply", "Intent", "Least sure", "Id"]
+_HEADS = ["Last message", "Begins with", "Messages", "Thumbs", "Last reply", "Intent", "Least sure", "Visitor", "Id"]
 
 
 def operator_page(store: Store, settings: Settings) -> gr.Blocks:
@@ -52,7 +52,7 @@ class _OperatorPage:
                 buttons=[],
                 max_height=360,
                 elem_id="fd-table",
-                column_widths=["15%", "25%", "10%", "9%", "10%", "13%", "10%", "8%"],
+                column_widths=["14%", "23%", "9%", "8%", "9%", "12%", "9%", "8%", "8%"],
             )
             with gr.Row(elem_id="fd-pages"):
                 newer = gr.Button("← Newer", size="sm", scale=0, min_width=100)
@@ -86,7 +86,7 @@ class _OperatorPage:
         """Show the conversation of the row that was chosen, wherever the table was sorted to."""
         row = event.row_value if isinstance(event.row_value, list) else []
         try:
-            return words.conversation(self._store.turns(str(row[-1])) if row else [])
+            return words.conversation(self._store.turns(str(row[-1])), str(row[-2])) if row else words.conversation([])
         except NotFoundError:
             return words.conversation([])
 
@@ -119,5 +119,6 @@ def _cells(row: ConversationRow) -> list[str]:
         row.last_kind or "–",
         row.last_intent or "–",
         words.percent(row.lowest_probability),
+        row.visitor_id,
         row.id,
     ]

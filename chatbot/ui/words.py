@@ -61,11 +61,12 @@ SOURCES: Mapping[str, str] = {
 _TOLD = {"hits", "seconds", "support", "out_of_scope", *SOURCES}
 
 
-def conversation(turns: Sequence[TurnRecord]) -> str:
-    """Return a conversation as an operator reads it: each turn with what led to its reply."""
+def conversation(turns: Sequence[TurnRecord], visitor_id: str = "") -> str:
+    """Return a visitor's conversation as an operator reads it: each turn with what led to its reply."""
     if not turns:
         return "<p>Choose a conversation in the list.</p>"
-    return f'<div class="fd-turns">{"".join(_turn(turn) for turn in turns)}</div>'
+    head = f'<p class="fd-when">Visitor {escape(visitor_id)}</p>' if visitor_id else ""
+    return f'<div class="fd-turns">{head}{"".join(_turn(turn) for turn in turns)}</div>'
 
 
 def decision(made: Decision | None) -> str:
