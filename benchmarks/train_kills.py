@@ -63,8 +63,8 @@ class _Trainings:
     def uninterrupted(self) -> None:
         """Train without a kill: what the others are held to."""
         with Victim(self._command(self._truth, resume=False), self._plan.folder / "train.log") as victim:
-            if victim.finish():
-                raise FrontdeskError(f"the training failed:\n{victim.output()}")
+            if code := victim.finish():
+                raise FrontdeskError(f"the training failed with exit code {code}:\n{victim.output()}")
             self.seconds = victim.seconds
         self.loss = list(_losses(self._truth).values())[-1]
         self._plan.say(f"a training takes {self.seconds:.1f} s and ends with a loss of {self.loss:.4f}")
@@ -99,7 +99,7 @@ class _Trainings:
             self.found[moment] += 1
             self._plan.say(f"kill {self.found['kills']} of {self._plan.kills} ({moment}): {dict(self.found)}")
         elif code and not resume:
-            raise FrontdeskError(f"the training failed:\n{said}")
+            raise FrontdeskError(f"the training failed with exit code {code}:\n{said}")
         elif code:
             self.found["could_not_resume"] += 1
             self._plan.say(said)

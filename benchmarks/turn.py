@@ -3,9 +3,9 @@
     python benchmarks/turn.py --knowledge HOME --adapter DIR --calibration DIR --questions FILE [--json FILE]
 
 Every question goes through the whole bot with a real store. `read` contains encoding the message, which `find` uses
-again; `keep` is what is left of a turn: the message and the
-reply going into the database. Then the model writes and reads paths of fixed lengths. A written token needs every
-weight once, so memory bandwidth over the bytes of the weights is a limit that no engine of one token a pass beats.
+again; `keep` is what is left of a turn: the message and the reply going into the database. Then the model writes and
+reads paths of fixed lengths. A written token needs every weight once, so memory bandwidth over the bytes of the
+weights is a limit that no engine of one token a pass beats.
 """
 
 from __future__ import annotations
