@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the kills of one kind."""
     given = _parser().parse_args(argv)
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))  # leaves the blocks that end the processes
     print(f"seed {given.seed}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         moments = random.Random(given.seed)  # noqa: S311 (no secret: it has to be repeatable)
