@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def fill(home: Path, entries: Sequence[Entry], encoder: Encoder | None = None, *
     chosen = encoder or HashEncoder()
     located = EncoderFolder(chosen.id, Path(), chosen.sha256)
     return ingest(entries, home, located, lambda: chosen, prune=prune, say=lambda _text: None)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Loading a model sets as many threads as there are cores; for tiny models they only wait for each other."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from conftest import HashEncoder, fill
 
 from chatbot.gate import Gate
 from chatbot.model import SHOWN_ENTRIES
-from chatbot.model import SHOWN_ENTRIES
 from chatbot.types import Message
 from finetune.data import Labels, Turn, human_action, lessons
 from finetune.records import Transcript
