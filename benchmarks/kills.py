@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the kills of one kind."""
     given = _parser().parse_args(argv)
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_FAILED))  # leaves the blocks that end the processes
+    signal.signal(signal.SIGTERM, _terminated)
     print(f"seed {given.seed}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         moments = random.Random(given.seed)  # noqa: S311 (no secret: it has to be repeatable)
@@ -65,6 +65,12 @@ def _kill(plan: Plan, what: str, adapter: str, calibration: str, base: str) -> O
     from train_kills import kill_trainings
 
     return kill_trainings(plan, base)
+
+
+def _terminated(*_: object) -> None:
+    """Leave through the blocks that end the processes and remove the folders."""
+    _say("terminated")
+    raise SystemExit(EXIT_FAILED)
 
 
 def _say(text: str) -> None:
