@@ -37,9 +37,9 @@ def folder_of(home: Path) -> Path:
 def test_a_snapshot_reads_back_as_it_was_written(home: Path) -> None:
     snapshot, index = snapshots.open_current(home)
     assert list(snapshot.entries.values()) == ENTRIES
-    assert [row.entry_id for row in snapshot.rows] == [entry.id for entry in ENTRIES]
-    assert index.rows == 20
-    assert snapshot.manifest["counts"] == {"entries": 20, "rows": 20}
+    assert [row.entry_id for row in snapshot.rows] == [entry.id for entry in ENTRIES for _ in entry.searched_texts]
+    assert index.rows == 40
+    assert snapshot.manifest["counts"] == {"entries": 20, "rows": 40}
     assert snapshot.encoder_id == "hash"
     assert sorted(path.name for path in snapshot.folder.iterdir()) == FILES
 
@@ -157,7 +157,7 @@ def test_a_damaged_snapshot_is_replaced_and_what_an_older_one_held_is_kept(home:
     damaged.write_bytes(damaged.read_bytes()[:-4])
     encoder = HashEncoder()
     report = fill(home, [Entry(id="newer", question="Newer?", answer="yes")], encoder)
-    assert (report.added, report.kept, encoder.encoded) == (1, 20, ["Newer?"])
+    assert (report.added, report.kept, sorted(encoder.encoded)) == (1, 20, ["Newer?", "Newer?\nyes"])
     assert len(snapshots.open_current(home)[0].entries) == 21
 
 
@@ -170,7 +170,7 @@ def test_a_reader_meets_whole_snapshots_only_while_they_are_replaced(home: Path)
         while not done.is_set():
             try:
                 snapshot, index = snapshots.open_current(home)
-                assert index.rows == len(snapshot.entries)
+                assert index.rows == 2 * len(snapshot.entries)
                 opened.add(snapshot.id)
             except BaseException as error:  # noqa: BLE001 (whatever it is, the test shows it)
                 failures.append(error)
@@ -205,5 +205,5 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path, make: 
 
 def test_vectors_survive_the_way_through_the_disk_unchanged(home: Path) -> None:
     snapshot, index = snapshots.open_current(home)
-    wanted = HashEncoder().encode([entry.question for entry in snapshot.entries.values()])
-    np.testing.assert_array_equal(index.vectors(np.arange(20)), wanted)
+    wanted = HashEncoder().encode([text for entry in snapshot.entries.values() for text in entry.searched_texts])
+    np.testing.assert_array_equal(index.vectors(np.arange(40)), wanted)
