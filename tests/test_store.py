@@ -456,7 +456,7 @@ def test_an_export_holds_what_was_shown_and_what_a_person_confirmed(store: Store
                     "role": "assistant",
                     "content": "It left. Read [2] that.",
                     "author": "bot",
-                    "action": "grounded",
+                    "action": "answer",
                     "evidence": ["faq-12"],
                     "ai_generated": True,
                 },
@@ -468,7 +468,7 @@ def test_an_export_holds_what_was_shown_and_what_a_person_confirmed(store: Store
             "id": approved.conversation_id,
             "messages": [
                 {"role": "user", "content": "hours?"},
-                {"role": "assistant", "content": "From 9 to 17.", "author": "approved", "action": "approved"},
+                {"role": "assistant", "content": "From 9 to 17.", "author": "approved", "action": "answer"},
             ],
         },
     ]
