@@ -197,7 +197,7 @@ def _with_evidence(
             for reply in writer.grounded(Reply("", kind="grounded"), case.messages, shown, model, Event()):
                 last = reply
             cited = {citation.entry_id for citation in last.citations}
-            right = bool(cited) and cited <= case.relevant | set() and bool(cited & case.relevant)
+            right = bool(cited) and cited <= case.relevant
             rows.append((evidence_features(case.hits, support), right))
             advance(1)
     if len({right for _, right in rows}) < 2:

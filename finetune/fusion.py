@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chatbot.labels import LabelRows, log_softmax
 from finetune.data import human_action
 from finetune.reading import EVIDENCE_HEAD, ReadTrees
-from finetune.witness import LinearWitness, fit_fusion, fit_linear, fit_scope, fit_temperature
+from finetune.witness import fit_fusion, fit_linear, fit_scope, fit_temperature
 
 if TYPE_CHECKING:
     from finetune.data import Labels, Lesson
@@ -108,14 +108,6 @@ def measure(material: Material, read: ReadTrees, rows: LabelRows, encoder: Encod
     if len(read.words):
         found["reply"] = {"words": len(read.words), "perplexity": float(np.exp(-read.words.mean()))}
     return found
-
-
-def encoder_baseline(
-    vectors: Array, targets: Array, held_out: tuple[Array, Array], test: tuple[Array, Array]
-) -> tuple[LinearWitness, float]:
-    """Return the encoder with logistic regression alone, and its accuracy on test vectors and targets."""
-    linear = fit_linear(vectors, targets, held_out)
-    return linear, _accuracy(linear.logits(test[0]), test[1])
 
 
 def _temperature(material: Material, read: ReadTrees, name: str) -> float:
