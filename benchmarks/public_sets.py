@@ -45,6 +45,7 @@ def main() -> None:
         intent = report["intent"]
         for name, part in (("both", intent), ("model", intent["model"]), ("encoder", intent["encoder"])):
             result[name] = _with_interval(part["accuracy"], intent["n"])
+        result["gain_over_encoder"] = intent["gain_over_encoder"]
     else:
         step = report["next_step"]
         result["model"] = _with_interval(step["accuracy"], step["n"])

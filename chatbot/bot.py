@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from threading import Event, Lock
+from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from chatbot import policy, writer
 from chatbot.errors import BusyError, TurnError
-from chatbot.types import Decision, Message, Reply, TurnRequest, Understanding
+from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding
 from knowledge_base.entry import Entry, Hit
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Turn:
     recent: tuple[str, ...]
     understanding: Understanding = field(default_factory=Understanding)
     hits: Sequence[Hit] = ()
-    support: Mapping[str, float] = field(default_factory=dict)
+    evidence: EvidenceReading = field(default_factory=EvidenceReading)
     decision: Decision | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     began: float = field(default_factory=time.perf_counter)
@@ -178,21 +178,24 @@ class Bot:
         return Turn(self._store.begin_turn(message.id), said, recent)
 
     def _write(self, parts: Parts, turn: Turn, cancelled: Event) -> Iterator[Reply]:
-        """Yield the growing reply; writing ends when the time of a turn is up."""
+        """Yield the growing reply; when the time of a turn is up, writing is cancelled and what was shown is kept."""
         decision = turn.decision
         if decision is None:
             raise AssertionError("decided before writing")
         found = {hit.entry.id: hit.entry for hit in turn.hits}  # as they were found, whatever a refresh does meanwhile
         entries = [found[i] for i in decision.entry_ids]
-        ends = turn.began + self._settings.limits.turn_seconds
         start = time.perf_counter()
-        for reply in writer.write(decision, turn.messages, entries, parts.model, self._settings, cancelled):
-            turn.seconds.setdefault("first_text", time.perf_counter() - turn.began)
-            turn.seconds["write"] = time.perf_counter() - start
-            turn.decision = replace(decision, reason=reply.reason or decision.reason)
-            yield reply
-            if time.perf_counter() > ends:
-                return
+        alarm = Timer(turn.began + self._settings.limits.turn_seconds - start, cancelled.set)
+        alarm.daemon = True
+        alarm.start()
+        try:
+            for reply in writer.write(decision, turn.messages, entries, parts.model, self._settings, cancelled):
+                turn.seconds.setdefault("first_text", time.perf_counter() - turn.began)
+                turn.seconds["write"] = time.perf_counter() - start
+                turn.decision = replace(decision, reason=reply.reason or decision.reason)
+                yield reply
+        finally:
+            alarm.cancel()
 
 
 def _find(parts: Parts, turn: Turn) -> Sequence[Hit]:
@@ -206,15 +209,14 @@ def _decide(parts: Parts, turn: Turn) -> Decision:
     """Decide; the model reads the entries only if the decision depends on it."""
     model = parts.model
 
-    def support() -> Mapping[str, float]:
+    def read_evidence() -> EvidenceReading:
         if model is None:
             raise AssertionError("asked only with a model")
-        turn.support = model.support(turn.messages, model.shown([hit.entry for hit in turn.hits]))
-        return turn.support
+        turn.evidence = model.read_evidence(turn.messages, model.shown([hit.entry for hit in turn.hits]))
+        return turn.evidence
 
-    return policy.decide(
-        turn.understanding, turn.hits, parts.calibration, support if model else None, turn.messages[-1].content
-    )
+    reads = read_evidence if model else None
+    return policy.decide(turn.understanding, turn.hits, parts.calibration, reads, turn.messages[-1].content)
 
 
 def _trace(parts: Parts, turn: Turn) -> dict[str, Any]:
@@ -230,7 +232,8 @@ def _trace(parts: Parts, turn: Turn) -> dict[str, Any]:
         "prompt_sha256": hashlib.sha256(prompt.encode()).hexdigest(),
         "hits": [{"id": hit.entry.id, "probability": hit.probability, "score": hit.score} for hit in turn.hits],
         "out_of_scope": turn.understanding.out_of_scope,
-        "support": dict(turn.support),
+        "support": dict(turn.evidence.support),
+        "pointers": list(turn.evidence.pointers),
         "seed": 0,
         "seconds": {step: round(value, 4) for step, value in turn.seconds.items()},
     }

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from chatbot.errors import CalibrationError
+from chatbot.types import EvidenceReading
 from knowledge_base.entry import Hit
 from knowledge_base.manifest import verify
 
@@ -114,9 +115,16 @@ def hit_features(hits: Sequence[Hit]) -> list[tuple[float, float]]:
     return rows
 
 
-def evidence_features(hits: Sequence[Hit], support: Mapping[str, float]) -> tuple[float, float]:
-    """Return the log-odds of the likeliest hit and of full support."""
-    return log_odds(hits[0].probability or 0.0), log_odds(support.get("full", 0.0))
+def evidence_features(hits: Sequence[Hit], reading: EvidenceReading) -> tuple[float, float, float]:
+    """Return three log-odds: that the entry which a reply would begin with answers, of full support, of its pointer."""
+    place = pointed(reading)
+    certainty = hits[place].probability or 0.0
+    return log_odds(certainty), log_odds(reading.support.get("full", 0.0)), log_odds(reading.pointers[place])
+
+
+def pointed(reading: EvidenceReading) -> int:
+    """Return the place of the entry that a reply would begin with."""
+    return max(range(len(reading.pointers)), key=lambda place: reading.pointers[place])
 
 
 def log_odds(probability: float) -> float:

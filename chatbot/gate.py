@@ -59,7 +59,7 @@ class Gate:
     """Lets the sentences of one reply pass while it is written.
 
     The result does not depend on how the text is cut into pieces. After a violation, kept in `violation`, nothing
-    passes.
+    passes. `number` is the last pointer that names an entry.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -68,7 +68,7 @@ class Gate:
         self._said: Counter[str] = Counter()
         self._buffer = ""
         self._searched = 0
-        self._number: int | None = None
+        self.number: int | None = None
         self._passed_any = False
 
     def feed(self, piece: str) -> list[Sentence]:
@@ -79,7 +79,7 @@ class Gate:
         self._buffer += piece
         while not self.violation and (event := self._next_event()):
             passed += self._take(event)
-        if self.violation is None and self._number is None:
+        if self.violation is None and self.number is None:
             self._expect_pointer()
         return passed
 
@@ -96,11 +96,11 @@ class Gate:
             rest = _finished(rest)
         if cut and not rest and self._passed_any:
             return []
-        if self._number is None:
+        if self.number is None:
             kind: ViolationKind = "missing_pointer" if rest else "empty"
             self.violation = Violation(kind, rest)
             return []
-        return self._check(rest, self._number)
+        return self._check(rest, self.number)
 
     def _next_event(self) -> re.Match[str] | None:
         """Return the next complete pointer or mark; what was searched in vain before is not searched again."""
@@ -114,15 +114,17 @@ class Gate:
     def _take(self, event: re.Match[str]) -> list[Sentence]:
         before = self._buffer[: event.start()].strip()
         passed: list[Sentence] = []
-        if self._number is None and before:
+        if self.number is None and before:
             self.violation = Violation("missing_pointer", before)
         elif event.re is _MARK:
             self.violation = Violation("control_text", before, event[0])
-        elif self._number is not None:
-            passed = self._check(before, self._number)
+        elif self.number is not None:
+            passed = self._check(before, self.number)
         if self.violation is None:
-            self._number = int(event[1])
-            if not 1 <= self._number <= len(self._evidence):
+            number = int(event[1])
+            if 1 <= number <= len(self._evidence):
+                self.number = number
+            else:
                 self.violation = Violation("unknown_pointer", event[0], f"{len(self._evidence)} entries")
         self._buffer, self._searched = self._buffer[event.end() :], 0
         return passed

@@ -9,10 +9,12 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from chatbot.errors import AdapterError
-from chatbot.labels import LabelRows
+from chatbot.labels import LabelRows, log_softmax
 from chatbot.prompt import REPLY_TOKENS, Renderer
-from chatbot.types import Message, Understanding
+from chatbot.types import EvidenceReading, Message, Understanding
 from knowledge_base.entry import Entry
 from knowledge_base.manifest import MANIFEST, sha256_of, verify
 
@@ -111,10 +113,13 @@ class DialogueModel:
         """Return the entries that the model is shown in one turn."""
         return self.renderer.fitting(entries[:SHOWN_ENTRIES])
 
-    def support(self, messages: Sequence[Message], entries: Sequence[Entry]) -> dict[str, float]:
-        """Return how far entries (see `shown`) support an answer: probabilities of full, part and none."""
-        read = self.engine.read(self.renderer.evidence(messages, entries), ["support"])["support"]
-        return self.labels.support(read)
+    def read_evidence(self, messages: Sequence[Message], entries: Sequence[Entry]) -> EvidenceReading:
+        """Return how far entries (see `shown`) support an answer, and which of them a reply would begin with."""
+        path = self.renderer.evidence(messages, entries)
+        support = self.labels.support(self.engine.read(path, ["support"])["support"])
+        pointers = [self.renderer.pointer(number) for number in range(1, len(entries) + 1)]
+        scores = np.array([self.engine.score([*path, *ids], len(ids)).sum() for ids in pointers])
+        return EvidenceReading(support, tuple(float(p) for p in np.exp(log_softmax(scores))))
 
     def write(
         self, messages: Sequence[Message], entries: Sequence[Entry], cancelled: Event

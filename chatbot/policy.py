@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from chatbot.calibration import Calibration, evidence_features
-from chatbot.types import Decision, Understanding
+from chatbot.types import Decision, EvidenceReading, Understanding
 from knowledge_base.entry import Hit
 
 CHAT, ASK, HAND_OVER, DECLINE = "chat", "ask", "hand_over", "decline"  # next steps with a meaning for the policy
@@ -19,7 +19,7 @@ def decide(
     understanding: Understanding,
     hits: Sequence[Hit],
     calibration: Calibration | None,
-    support: Callable[[], Mapping[str, float]] | None = None,
+    read_evidence: Callable[[], EvidenceReading] | None = None,
     message: str = "",
 ) -> Decision:
     """Return the decision for a turn.
@@ -28,7 +28,7 @@ def decide(
         understanding: what the message means; empty without an adapter.
         hits: what search found, with probabilities if there is a calibration, likeliest first.
         calibration: the fitted numbers; without them no answer is certain, and the nearest entries are offered.
-        support: reads how far the entries support an answer; asked only where it matters; None without an adapter.
+        read_evidence: has the model read the entries; asked only where it matters; None without an adapter.
         message: what the customer wrote; without a calibration only an entry's own question is answered.
     """
     if calibration is None:
@@ -46,8 +46,8 @@ def decide(
     outside = understanding.out_of_scope or 0.0
     if sure_step == DECLINE or outside >= calibration.threshold("out_of_scope"):
         return Decision("decline", "out_of_scope", probability=max(outside, steps.get(DECLINE, 0.0)))
-    if best and support and calibration.evidence:
-        rightness = calibration.evidence(evidence_features(hits, support()))
+    if best and read_evidence and calibration.evidence:
+        rightness = calibration.evidence(evidence_features(hits, read_evidence()))
         if rightness >= calibration.threshold("grounded"):
             return Decision("grounded", "evidence_supports", tuple(hit.entry.id for hit in hits), rightness)
     if sure_step == ASK:

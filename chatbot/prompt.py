@@ -132,6 +132,10 @@ class Renderer:
             ids += self._shown(number, entry)
         return ids[: KNOWLEDGE_TOKENS - len(self._close)] + self._close
 
+    def pointer(self, number: int) -> list[int]:
+        """Return the ids with which W begins when it rests on entry `number` (1-based)."""
+        return list(self._pointers[number - 1])
+
     def written(self, sentences: Sequence[tuple[int | None, str]]) -> list[int]:
         """Return the segment W: each sentence behind its pointer (1-based; None for none), with the end of turn."""
         ids: list[int] = []

@@ -35,6 +35,18 @@ class Entity:
 
 
 @dataclass(frozen=True, slots=True)
+class EvidenceReading:
+    """What the model makes of the entries it is shown.
+
+    `support` has the probabilities that they answer in full, in part or not; `pointers[n]` is the probability that the
+    reply begins with the pointer to entry n, among all entries shown.
+    """
+
+    support: Mapping[str, float] = field(default_factory=dict)
+    pointers: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a conversation. Labels exist only where somebody gave them."""
 

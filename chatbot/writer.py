@@ -61,7 +61,7 @@ def grounded(
 ) -> Iterator[Reply]:
     """Yield the reply written from entries, sentence by sentence as the gate lets them pass.
 
-    If the gate finds a violation, the cited or else the likeliest entry is quoted instead.
+    If the gate finds a violation, the entry last pointed at, or else the likeliest, is quoted instead.
     """
     shown = model.shown(entries)
     watch = gate.Gate(shown)
@@ -79,8 +79,7 @@ def grounded(
     if cancelled.is_set():
         yield _cited(blank, passed, shown)
     elif watch.violation is not None or not passed:
-        cited = next((s.number for s in passed if s.number), 1)
-        entry = shown[cited - 1]
+        entry = shown[(watch.number or 1) - 1]
         quoted = gate.quote(entry, messages[-1].content)
         yield replace(blank, text=quoted, reason="evidence_quoted", citations=(cite(1, entry),))
     else:

@@ -45,6 +45,7 @@ class LoraArguments:
     pack_tokens: int = _flag(256, "tokens that are read in one pass; short conversations share it")
     gradient_accumulation_steps: int = _flag(2, "passes an optimizer step")
     evidence_every: int = _flag(4, "each turn's evidence is read in one pass of so many; the rest only reads labels")
+    knowledge_questions: int = _flag(2000, "at most so many questions of the knowledge train too; 0 means none")
     evaluations: int = _flag(5, "evaluations while training; the best state is kept")
     logging_steps: int = _flag(20, "steps between two lines of progress")
     save_steps: int = _flag(0, "steps between two checkpoints; 0 means one an evaluation")
@@ -145,6 +146,6 @@ def _check(arguments: LoraArguments) -> None:
         if getattr(a, name) <= 0:
             raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}.")
     not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "lora_dropout", "evaluations")
-    for name in (*not_negative, "save_steps"):
+    for name in (*not_negative, "save_steps", "knowledge_questions"):
         if getattr(a, name) < 0:
             raise InputError(f"--{name}: expected 0 or more, got {getattr(a, name)}.")

@@ -1,8 +1,9 @@
 """Fit the thresholds on held-out chats and queries: `python -m finetune.calibrate --knowledge HOME --output_dir DIR`.
 
-Chats are those of the adapter's calibration part (or, of files it has not seen, all). Without queries and
-chats, the entries' own alternatives are asked: each is held out of the index and must find its entry, and
-each entry is held out whole as a question that nothing answers.
+Chats are those of the adapter's calibration part (or, of files it has not seen, all); which entries answer a
+customer is what the person's reply names or rests on. Where no question is known to have no answer, each is asked
+once more with its entries held out. Without queries and chats, the entries' own alternatives are asked: each is
+held out of the index and must find its entry, and each entry is held out whole as a question that nothing answers.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from chatbot.calibration import Calibration, Logistic, evidence_features, hit_features
-from chatbot.types import Message, Reply
+from chatbot.calibration import Calibration, Logistic, evidence_features, hit_features, pointed
+from chatbot.types import Message
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 SEARCHED_ENTRIES = 5
-MAX_WRITTEN = 60  # replies that are written to fit the evidence score; writing is the slow part
+MAX_READ = 1000  # questions whose entries the model reads, some a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +109,11 @@ def fit(
         cases = _own_cases(knowledge)
     answerable = sum(bool(case.relevant) for case in cases)
     say(f"{len(cases):,} questions, {answerable:,} of them answerable")
-    if not answerable or answerable == len(cases):
-        kind = "answerable" if not answerable else "unanswerable"
-        raise InputError(f"--queries: expected some {kind} questions, got none. Add some with `relevant`.")
+    if not answerable:
+        raise InputError("--queries: expected some answerable questions, got none. Add some with `relevant`.")
+    if answerable == len(cases):
+        say("none is known to have no answer: each is asked once more with its entries held out")
+        cases += [_without_answer(knowledge, case) for case in cases]
     hit = _fit_hit(cases)
     draft = Calibration(hit, None, {}, max_error, model.sha256 if model else "", knowledge.sha256, "")
     cases = [replace(case, hits=tuple(draft.judged(case.hits))) for case in cases]
@@ -127,7 +129,7 @@ def fit(
         thresholds[f"step:{step}"] = threshold([(p, ok) for label, p, ok in found.steps if label == step], max_error)
     thresholds["out_of_scope"] = threshold(found.scope, max_error)
     draft = replace(draft, thresholds=thresholds, fitted_on={**fitted_on, "chat_turns": len(found.steps)})
-    return _with_evidence(draft, model, cases, max_error, say)
+    return _with_evidence(draft, model, cases, max_error)
 
 
 def threshold(judged: Sequence[tuple[float, bool]], max_error: float) -> float | None:
@@ -177,35 +179,27 @@ def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
     return Steps(tuple(steps), tuple(scope))
 
 
-def _with_evidence(
-    draft: Calibration, model: DialogueModel, cases: Sequence[Case], max_error: float, say: Callable[[str], None]
-) -> Calibration:
-    """Write replies for the questions that no approved entry answers, and fit when such a reply is right."""
-    from chatbot import writer
+def _with_evidence(draft: Calibration, model: DialogueModel, cases: Sequence[Case], max_error: float) -> Calibration:
+    """Read the entries found for the questions that no approved entry answers, and fit when a reply would be right.
 
+    It is right when the entry that it would begin with answers: the gate keeps its facts to that entry.
+    """
     sure = draft.threshold("approved")
     open_cases = [c for c in cases if c.hits and not (c.hits[0].entry.approved and _top(c) >= sure)]
-    every = -(-len(open_cases) // MAX_WRITTEN) or 1
-    chosen = open_cases[::every]
-    say(f"writing {len(chosen):,} replies to fit when one is right")
-    rows: list[tuple[tuple[float, float], bool]] = []
-    with progress("writing replies", len(chosen)) as advance:
-        for case in chosen:
-            shown = model.shown([hit.entry for hit in case.hits])
-            support = model.support(case.messages, shown)
-            last = Reply("")
-            for reply in writer.grounded(Reply("", kind="grounded"), case.messages, shown, model, Event()):
-                last = reply
-            cited = {citation.entry_id for citation in last.citations}
-            right = bool(cited) and cited <= case.relevant
-            rows.append((evidence_features(case.hits, support), right))
+    every = -(-len(open_cases) // MAX_READ) or 1
+    rows: list[tuple[tuple[float, ...], bool]] = []
+    with progress("reading entries", len(open_cases[::every])) as advance:
+        for case in open_cases[::every]:
+            reading = model.read_evidence(case.messages, model.shown([hit.entry for hit in case.hits]))
+            right = case.hits[pointed(reading)].entry.id in case.relevant
+            rows.append((evidence_features(case.hits, reading), right))
             advance(1)
     if len({right for _, right in rows}) < 2:
         return draft
     evidence = _logistic([features for features, _ in rows], [right for _, right in rows])
     scored = [(evidence(features), right) for features, right in rows]
     thresholds = {**draft.thresholds, "grounded": threshold(scored, max_error)}
-    fitted_on = {**draft.fitted_on, "written": len(rows), "written_right": sum(right for _, right in rows)}
+    fitted_on = {**draft.fitted_on, "read": len(rows), "read_right": sum(right for _, right in rows)}
     return replace(draft, evidence=evidence, thresholds=thresholds, fitted_on=fitted_on)
 
 
@@ -253,19 +247,29 @@ def _query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Cas
     return cases
 
 
+def _without_answer(knowledge: KnowledgeBase, case: Case) -> Case:
+    """Return the question as it is where the entries that answer it do not exist."""
+    before = next((m.content for m in reversed(case.messages[:-1]) if m.role == "user"), "")
+    hits = knowledge.search(case.messages[-1].content, context=before, k=SEARCHED_ENTRIES + len(case.relevant))
+    others = [hit for hit in hits if hit.entry.id not in case.relevant]
+    return Case(case.messages, tuple(others[:SEARCHED_ENTRIES]), frozenset())
+
+
 def _role(role: str) -> Any:
     return "user" if role == "user" else "assistant"
 
 
 def _chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Case]:
-    """Return the turns whose reply names its entries, and those that were declined: nothing answers them."""
+    """Return the turns whose reply rests on entries, and those that were declined: nothing answers them."""
+    from finetune.data import supporting
+
     cases = []
     for chat in chats:
         for index, message in enumerate(chat.messages[:-1]):
             reply = chat.messages[index + 1]
             if message.role != "user" or reply.role != "assistant":
                 continue
-            relevant = frozenset(reply.evidence) & set(knowledge.entries)
+            relevant = supporting(knowledge, reply)
             if not relevant and reply.action != "decline":
                 continue
             before = next((m.content for m in reversed(chat.messages[:index]) if m.role == "user"), "")
@@ -280,12 +284,16 @@ def _own_cases(knowledge: KnowledgeBase) -> list[Case]:
     Raises:
         InputError: no entry has an alternative.
     """
-    from finetune.holdout import held_out_hits
+    from finetune.holdout import HeldOutSearch
 
-    cases = [
-        Case((Message("user", text),), tuple(hits), relevant)
-        for text, hits, relevant in held_out_hits(knowledge, SEARCHED_ENTRIES)
-    ]
+    search = HeldOutSearch(knowledge)
+    cases = []
+    for place, entry in enumerate(search.entries):
+        for number, text in enumerate(entry.alternatives, start=1):
+            hits = search.without_question(place, number, SEARCHED_ENTRIES)
+            cases.append(Case((Message("user", text),), tuple(hits), frozenset([entry.id])))
+        hits = search.without_entry(place, SEARCHED_ENTRIES)
+        cases.append(Case((Message("user", entry.question),), tuple(hits), frozenset()))
     if not any(case.relevant for case in cases):
         raise InputError("--queries: expected questions to fit on; the knowledge has no alternatives to ask instead.")
     return cases

@@ -120,14 +120,14 @@ def _turn(
         counts["written by a bot"] += 1
         return Turn(index, evidence=refusal)
     named = _named(knowledge, reply)
-    evidence = _grounded(reply.content, named, named, found, chance)
+    evidence = grounded(reply.content, named, named, found, chance)
     if evidence:
         counts["grounded in the entries they name"] += 1
         return Turn(index, evidence=evidence)
     if not gate.has_facts(reply.content) and not any(mark in reply.content for mark in PLACEHOLDERS.values()):
         counts["without facts"] += 1
         return Turn(index, writes=True, evidence=refusal)
-    evidence = _grounded(reply.content, found, named, found, chance)
+    evidence = grounded(reply.content, _for_reply(knowledge, reply, found), named, found, chance)
     if evidence:
         counts["grounded in entries that search finds"] += 1
         return Turn(index, evidence=evidence)
@@ -142,10 +142,38 @@ def _named(knowledge: KnowledgeBase | None, reply: Message) -> tuple[Entry, ...]
     return tuple(entry for entry in named if entry.visibility == "public")
 
 
-def _grounded(
+def _for_reply(knowledge: KnowledgeBase | None, reply: Message, found: Sequence[Entry] = ()) -> tuple[Entry, ...]:
+    """Return entries that may hold a reply: those found for the message, then those found for its own words."""
+    if knowledge is None:
+        return ()
+    hits = knowledge.search(reply.content, k=2 * SHOWN_ENTRIES)
+    return tuple(dict.fromkeys([*found, *(hit.entry for hit in hits)]))
+
+
+def supporting(knowledge: KnowledgeBase, reply: Message) -> frozenset[str]:
+    """Return the ids of the entries that a reply rests on: those it names, else those found that hold its facts.
+
+    What is found for the message itself plays no part: the result may judge the search.
+    """
+    named = frozenset(reply.evidence) & set(knowledge.entries)
+    if named or not gate.has_facts(reply.content):
+        return named
+    entries = _for_reply(knowledge, reply)
+    return frozenset(entries[number - 1].id for number, _ in gate.align(reply.content, entries) or ())
+
+
+def grounded(
     reply: str, entries: Sequence[Entry], named: tuple[Entry, ...], found: tuple[Entry, ...], chance: random.Random
 ) -> tuple[Evidence, ...]:
-    """Return the evidence of a reply that stands in entries; () if it does not, or in more than one turn shows."""
+    """Return the evidence of a reply that stands in entries; () if it does not, or in more than one turn shows.
+
+    Args:
+        reply: what a person wrote.
+        entries: those that may hold it.
+        named: those that answer, used or not: never shown as beside the point.
+        found: what search finds for the customer's message, best first.
+        chance: decides what is left to it.
+    """
     sentences = gate.align(reply, entries) if entries else None
     used = sorted({number for number, _ in sentences or ()})
     if sentences is None or len(used) > SHOWN_ENTRIES:

@@ -16,7 +16,7 @@ from finetune.witness import fit_fusion, fit_linear, fit_scope, fit_temperature
 
 if TYPE_CHECKING:
     from finetune.data import Labels, Lesson
-    from finetune.lora import Material
+    from finetune.material import Material
     from knowledge_base.encoder import Encoder
 
 Array = NDArray[Any]

@@ -1,43 +1,47 @@
-"""Questions that a knowledge base can ask itself: its alternatives, with what they would find held out."""
+"""The knowledge as it would be without a question or an entry: what would then be found for that question."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from knowledge_base.entry import Hit
+from knowledge_base.entry import Entry, Hit
 
 if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 
-def held_out_hits(knowledge: KnowledgeBase, k: int) -> Iterator[tuple[str, list[Hit], frozenset[str]]]:
-    """Yield (question, hits, relevant ids): each alternative without its own row, each question without its entry.
+class HeldOutSearch:
+    """Searches public entries, with one question or one entry held out of the index; scores as the real search."""
 
-    The second kind is a question that nothing answers any more, so its relevant ids are empty.
-    """
-    entries = [entry for entry in knowledge.entries.values() if entry.visibility == "public"]
-    texts = [(place, text) for place, entry in enumerate(entries) for text in entry.searched_texts]
-    owners = np.array([place for place, _ in texts])
-    whole = np.append(owners[1:] != owners[:-1], True)  # the last row of an entry is the whole of it
-    vectors = knowledge.encoder.encode([text for _, text in texts])
-    for row, (place, text) in enumerate(texts):
-        entry = entries[place]
-        hidden = np.zeros(len(texts), bool)
-        if not whole[row] and text in entry.searched_texts[1:-1]:
-            hidden[row] = True
-            relevant = frozenset([entry.id])
-        elif text == entry.searched_texts[0]:
-            hidden[owners == place] = True
-            relevant = frozenset[str]()
-        else:
-            continue
-        scores = np.where(hidden, -1.0, vectors @ vectors[row])
-        questions, wholes = np.full(len(entries), -1.0), np.full(len(entries), -1.0)
-        np.maximum.at(questions, owners[~whole], scores[~whole])
-        wholes[owners[whole]] = scores[whole]
+    def __init__(self, knowledge: KnowledgeBase) -> None:
+        self.entries: Sequence[Entry] = [e for e in knowledge.entries.values() if e.visibility == "public"]
+        self._encoder = knowledge.encoder
+        places = {entry.id: place for place, entry in enumerate(self.entries)}
+        ids, vectors = knowledge.rows()
+        kept = np.array([entry_id in places for entry_id in ids], bool)
+        self._vectors = vectors[kept]
+        self._owners = np.array([places[entry_id] for entry_id in ids if entry_id in places], np.int64)
+        self._whole = np.append(self._owners[1:] != self._owners[:-1], True)[: len(self._owners)]
+        self._first = {place: int(row) for row, place in reversed(list(enumerate(self._owners)))}
+
+    def without_question(self, place: int, number: int, k: int) -> list[Hit]:
+        """Find the k best entries for an entry's own question (0) or alternative (1, 2, ...), which is held out."""
+        asked = self.entries[place].searched_texts[number]
+        return self._search(asked, np.arange(len(self._owners)) == self._first[place] + number, k)
+
+    def without_entry(self, place: int, k: int) -> list[Hit]:
+        """Find the k best entries for an entry's own question, with the entry held out."""
+        return self._search(self.entries[place].question, self._owners == place, k)
+
+    def _search(self, asked: str, hidden: NDArray[np.bool_], k: int) -> list[Hit]:
+        scores = np.where(hidden, -1.0, self._vectors @ self._encoder.encode_query(asked))
+        questions, wholes = np.full(len(self.entries), -1.0), np.full(len(self.entries), -1.0)
+        np.maximum.at(questions, self._owners[~self._whole], scores[~self._whole])
+        wholes[self._owners[self._whole]] = scores[self._whole]
         total = (questions + wholes) / 2
-        order = [int(p) for p in np.argsort(-total)[:k] if total[p] > -1.0]
-        yield text, [Hit(entries[p], float(total[p])) for p in order], relevant
+        best = [int(place) for place in np.argsort(-total)[:k] if total[place] > -1.0]
+        return [Hit(self.entries[place], float(total[place])) for place in best]

@@ -10,13 +10,14 @@ import json
 import shutil
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune import adapter_folder
 from finetune.arguments import LAST, LoraArguments, parse
+from finetune.material import prepare
 from finetune.transcripts import read_transcripts
 from knowledge_base.command import (
     EXIT_DONE,
@@ -32,29 +33,10 @@ if TYPE_CHECKING:
     from chatbot.engines.bases import Base
     from chatbot.labels import LabelRows
     from chatbot.prompt import Renderer
-    from finetune.data import Labels, Lesson
+    from finetune.material import Material
     from finetune.records import Transcript
-    from finetune.split import Split
     from knowledge_base.encoder import Encoder
     from knowledge_base.search import KnowledgeBase
-
-RUN_FILE = "run.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What a run learns from: checked, redacted, split, and decided for every reply."""
-
-    transcripts: tuple[Transcript, ...]
-    split: Split
-    lessons: dict[str, Lesson]
-    labels: Labels
-    replies: Counter[str]
-    redacted: Counter[str]
-
-    def part(self, name: str) -> list[Lesson]:
-        """Return the lessons of a part."""
-        return [self.lessons[i] for i in getattr(self.split, name)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,55 +116,6 @@ def _models(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase 
     return encoder, knowledge, base
 
 
-def prepare(
-    arguments: LoraArguments, transcripts: Sequence[Transcript], knowledge: KnowledgeBase | None, say: Any
-) -> Material:
-    """Redact and split the transcripts, and decide for every reply whether it trains writing."""
-    from finetune.data import Labels, lessons
-    from finetune.split import split
-
-    redacted: Counter[str] = Counter()
-    if arguments.redact:
-        transcripts, redacted = _redacted(transcripts, knowledge)
-        say("redacted: " + (", ".join(f"{n:,} {kind}" for kind, n in sorted(redacted.items())) or "nothing"))
-    parts = split(transcripts, arguments.seed, (arguments.split[0], arguments.split[1], arguments.split[2]))
-    say(
-        f"parts: {len(parts.train):,} train, {len(parts.calibration):,} calibration, {len(parts.test):,} test "
-        f"({parts.groups:,} groups of near-duplicates kept whole)"
-    )
-    for warning in parts.warnings:
-        say(f"warning: {warning}")
-    taught, replies = lessons(
-        transcripts, knowledge, unsupported_too=arguments.train_unsupported_replies, seed=arguments.seed
-    )
-    _say_replies(replies, arguments, say)
-    by_id = {lesson.transcript.id: lesson for lesson in taught}
-    train_ids = set(parts.train)
-    labels = Labels.of([transcript for transcript in transcripts if transcript.id in train_ids])
-    return Material(tuple(transcripts), parts, by_id, labels, replies, redacted)
-
-
-def _redacted(
-    transcripts: Sequence[Transcript], knowledge: KnowledgeBase | None
-) -> tuple[list[Transcript], Counter[str]]:
-    from finetune.redaction import Redactor, company_details
-
-    entries = knowledge.entries.values() if knowledge else []
-    redactor = Redactor(keep=company_details(entry.answer for entry in entries))
-    return [redactor.redact(transcript) for transcript in transcripts], Counter(redactor.counts)
-
-
-def _say_replies(replies: Counter[str], arguments: LoraArguments, say: Any) -> None:
-    for reason, count in replies.most_common():
-        if reason == "state facts that no entry holds":
-            used = "used all the same" if arguments.train_unsupported_replies else "not used for writing"
-            say(f"{count:,} replies state facts that no entry holds: {used}")
-        elif reason == "written by a bot":
-            say(f"{count:,} replies were written by a bot: not used for writing")
-        else:
-            say(f"{count:,} replies {reason}: used for writing")
-
-
 def train_adapter(
     arguments: LoraArguments, material: Material, base: Base, encoder: Encoder, files: Sequence[Path], say: Any
 ) -> dict[str, Any]:
@@ -244,12 +177,11 @@ def train_adapter(
     for name, value in metrics.items():
         say(f"{name}: {json.dumps(value)}")
     adapter = _empty(partial / "adapter")
-    _save(adapter, student, rows, base)
-    _write_card(adapter / "README.md", base, material, metrics)
-    _write_run(adapter, arguments, material, base, encoder, files, metrics, history)
-    _plot_losses(adapter / "loss.png", history)
-    if (partial / "logs").is_dir():
-        shutil.copytree(partial / "logs", adapter / "logs")
+    adapter_folder.save_weights(adapter, student, rows, base)
+    adapter_folder.write_card(adapter / "README.md", base, material, metrics)
+    adapter_folder.write_run(adapter, arguments, material, base, encoder, files, metrics, history)
+    adapter_folder.plot_losses(adapter / "loss.png", history)
+    adapter_folder.copy_logs(partial / "logs", adapter)
     seal(adapter, {"kind": "adapter", "base": {"id": base.id, "sha256": base.sha256}})
     output = Path(arguments.output_dir)
     if output.is_dir():
@@ -333,90 +265,6 @@ def _witnesses(
     values = {name: parameter.detach().float().cpu().numpy() for name, parameter in student.rows.items()}
     rows = fit_rows(material, read["calibration"], values, encoder)
     return rows, measure(material, read["test"], rows, encoder)
-
-
-def _save(folder: Path, student: Any, rows: LabelRows, base: Base) -> None:
-    """Write the adapter as PEFT does, in bfloat16, naming the base by its id, and the label files."""
-    import torch
-
-    adapter = {
-        name: value.to(torch.bfloat16) if value.is_floating_point() else value
-        for name, value in student.model.state_dict().items()
-    }
-    student.model.peft_config["default"].base_model_name_or_path = base.id
-    # Left to itself, PEFT would look the base up on the hub, to learn whether its vocabulary grew; it never does.
-    student.model.save_pretrained(str(folder), state_dict=adapter, save_embedding_layers=False)
-    rows.save(folder)
-
-
-def _write_run(
-    folder: Path,
-    arguments: LoraArguments,
-    material: Material,
-    base: Base,
-    encoder: Encoder,
-    files: Sequence[Path],
-    metrics: dict[str, Any],
-    history: Sequence[dict[str, float]],
-) -> None:
-    from importlib.metadata import version
-
-    paths = ("output_dir", "knowledge", "base", "config", "json", "resume_from_checkpoint")
-    given = {name: value for name, value in asdict(arguments).items() if name not in paths}
-    facts = {
-        "arguments": {**given, "dataset": [file.name for file in files]},
-        "seed": arguments.seed,
-        "base": {"id": base.id, "sha256": base.sha256},
-        "tokenizer_sha256": sha256_of(base.folder / "tokenizer.json"),
-        "encoder": {"id": encoder.id, "sha256": encoder.sha256},
-        "data": [{"file": file.name, "sha256": sha256_of(file)} for file in files],
-        "parts": {name: list(getattr(material.split, name)) for name in ("train", "calibration", "test")},
-        "replies": dict(material.replies),
-        "redacted": dict(material.redacted),
-        "versions": {name: version(name) for name in ("torch", "transformers", "peft", "sentence-transformers")},
-        "metrics": metrics,
-        "history": list(history),
-    }
-    (folder / RUN_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def _write_card(path: Path, base: Base, material: Material, metrics: dict[str, Any]) -> None:
-    """Write a short card in place of PEFT's empty form."""
-    parts = {name: len(getattr(material.split, name)) for name in ("train", "calibration", "test")}
-    lines = [
-        "---",
-        "library_name: peft",
-        "tags: [lora, customer-service]",
-        "---",
-        "# A Frontdesk adapter",
-        "",
-        f"LoRA adapter with label rows for `{base.id}` (weights {base.sha256[:12]}), made by `python -m finetune.lora`.",
-        "It serves with Frontdesk, which checks every file against `manifest.json`.",
-        "",
-        f"- conversations: {', '.join(f'{n:,} {name}' for name, n in parts.items())}",
-        *(f"- labels, {name}: {len(labels)}" for name, labels in material.labels.sets.items()),
-        *(f"- {name}, test part: {json.dumps(value)}" for name, value in metrics.items()),
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _plot_losses(path: Path, history: Sequence[dict[str, float]]) -> None:
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4))
-    for key, label in (("loss", "training"), ("eval_loss", "evaluation")):
-        points = [(row["step"], row[key]) for row in history if key in row]
-        if points:
-            axes.plot(*zip(*points, strict=True), marker="." if key == "eval_loss" else "", label=label)
-    axes.set(xlabel="step", ylabel="loss (nats)", title="Training")
-    if axes.has_data():
-        axes.legend()
-    figure.tight_layout()
-    figure.savefig(path, dpi=100)
-    pyplot.close(figure)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,13 @@ class KnowledgeBase:
         """All entries by id, those that search never returns included."""
         return self._opened.snapshot.entries
 
+    def rows(self) -> tuple[list[str], NDArray[np.float32]]:
+        """Return the entry id of every row of the index, and the rows' vectors, (n, dimension).
+
+        The rows of an entry stand together, in the order of its `searched_texts`.
+        """
+        return self._opened.rows()
+
     def search(self, message: str, *, context: str = "", recent: Sequence[str] = (), k: int = 5) -> list[Hit]:
         """Find the entries nearest to a message.
 
@@ -144,6 +151,12 @@ class _Opened:
         order = np.argsort(self._place_of_row, kind="stable")
         self._rows = np.split(order, np.cumsum(np.bincount(self._place_of_row, minlength=len(self._entries)))[:-1])
         self._allowed_rows = lru_cache(maxsize=2)(self._compute_allowed_rows)
+
+    def rows(self) -> tuple[list[str], NDArray[np.float32]]:
+        import numpy as np
+
+        ids = [row.entry_id for row in self.snapshot.rows]
+        return ids, self._index.vectors(np.arange(len(ids)))
 
     def search(self, vector: NDArray[np.float32], recent: Sequence[str], k: int, today: date) -> list[Hit]:
         import numpy as np

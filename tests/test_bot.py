@@ -33,7 +33,7 @@ CONTACT = "Write to help@shop.example."
 SETTINGS = Settings(contact=CONTACT, company="Lumen", limits=Limits(turn_seconds=20))
 FITTED = Calibration(
     hit=Logistic((40.0, 0.0), -20.0),  # from a cosine of a half on, an entry rather answers than not
-    evidence=Logistic((0.0, 1.0), 0.0),
+    evidence=Logistic((0.0, 1.0, 0.0), 0.0),
     thresholds={"approved": 0.9, "grounded": 0.8, "ask": 0.01, "step:chat": 0.8, "out_of_scope": 0.9},
     max_error=0.05,
     adapter="a" * 64,
@@ -329,15 +329,16 @@ def test_a_turn_is_traced_so_that_it_can_be_replayed_and_explained(shop: Shop) -
     assert max(intents, key=lambda name: intents[name]) == "order"
 
 
-def test_writing_ends_when_the_time_of_a_turn_is_up(make_shop: Callable[..., Shop]) -> None:
-    shop = make_shop(SETTINGS.model_copy(update={"limits": Limits(turn_seconds=0.3)}))
-    supported(shop, "[1] A parcel travels 3 days. [1] It is tracked." + " [1] A parcel travels 3 days." * 3)
-    shop.engine.on_token = lambda _number: time.sleep(0.02)
+def test_writing_stops_in_the_middle_when_the_time_of_a_turn_is_up(make_shop: Callable[..., Shop]) -> None:
+    shop = make_shop(SETTINGS.model_copy(update={"limits": Limits(turn_seconds=1.5)}))
+    supported(shop, "[1] A parcel travels 3 days. [1] It is" + " very" * 1000)
+    shop.engine.on_token = lambda number: time.sleep(0.05 if number > 12 else 0)
     began = time.monotonic()
     last = shop.ask("how long does a parcel travel")[-1]
     assert last.done
-    assert last.text.startswith("A parcel travels 3 days.")
-    assert time.monotonic() - began < 5
+    assert last.text == "A parcel travels 3 days."
+    assert shop.said(shop.conversation())[-1] == ("assistant", "A parcel travels 3 days.", "interrupted")
+    assert time.monotonic() - began < 20
 
 
 # --- while the parts load -------------------------------------------------------------------------------------------

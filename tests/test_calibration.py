@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, hit_features, log_odds
 from chatbot.errors import CalibrationError
+from chatbot.types import EvidenceReading, Message
 from finetune.calibrate import fit, threshold, worthwhile
+from finetune.records import Transcript
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of
@@ -25,7 +27,7 @@ from knowledge_base.search import KnowledgeBase
 
 MADE = Calibration(
     hit=Logistic((4.0, 2.0), -1.5),
-    evidence=Logistic((0.5, 0.25), 0.0),
+    evidence=Logistic((0.5, 0.25, 0.1), 0.0),
     thresholds={"approved": 0.9, "grounded": None, "step:ask": 0.25},
     max_error=0.05,
     adapter="a" * 64,
@@ -151,8 +153,14 @@ def test_a_logistic_is_bounded_and_refuses_another_number_of_features() -> None:
 def test_log_odds_are_bounded_at_certainty() -> None:
     assert log_odds(0.5) == 0
     assert log_odds(1.0) == pytest.approx(math.log((1 - 1e-5) / 1e-5)) == pytest.approx(-log_odds(0.0))
-    features = evidence_features([replace(hit, probability=0.8) for hit in hits(0.3)], {"full": 0.2})
-    assert features == pytest.approx([math.log(4), -math.log(4)])
+
+
+def test_evidence_is_judged_by_the_entry_that_a_reply_would_begin_with() -> None:
+    found = [replace(hit, probability=p) for hit, p in zip(hits(0.3, 0.2), (0.6, 0.8), strict=True)]
+    second = EvidenceReading({"full": 0.2}, (0.1, 0.9))
+    assert evidence_features(found, second) == pytest.approx([math.log(4), -math.log(4), math.log(9)])
+    first = EvidenceReading({"full": 0.2}, (0.5, 0.5))
+    assert evidence_features(found, first) == pytest.approx([math.log(1.5), -math.log(4), 0.0])
 
 
 # --- fitting on questions, with a real knowledge base ---------------------------------------------------------------
@@ -210,11 +218,49 @@ def test_fitted_on_questions_few_that_nothing_answers_would_get_an_answer(knowle
     assert len(wrong) <= 0.05 * len(answered)
 
 
-@pytest.mark.parametrize("kind", ["answerable", "unanswerable"])
-def test_questions_of_one_kind_only_are_refused(knowledge: KnowledgeBase, kind: str) -> None:
-    relevant = () if kind == "answerable" else ("lamp",)
-    with pytest.raises(InputError, match=f"expected some {kind} questions"):
-        fit(knowledge, None, [query(str(i), f"{i}?", *relevant) for i in range(5)], [], 0.05, lambda _text: None)
+def test_questions_that_nothing_answers_are_not_enough(knowledge: KnowledgeBase) -> None:
+    with pytest.raises(InputError, match="expected some answerable questions"):
+        fit(knowledge, None, [query(str(i), f"{i}?") for i in range(5)], [], 0.05, lambda _text: None)
+
+
+def test_where_every_question_has_an_answer_each_is_asked_once_more_without_it(knowledge: KnowledgeBase) -> None:
+    said: list[str] = []
+    fitted = fit(knowledge, None, [query(thing, f"a {thing}", thing) for thing in THINGS], [], 0.05, said.append)
+    assert fitted.fitted_on == {"questions": 24, "answerable": 12}
+    assert "once more with its entries held out" in said[-1]
+    best = fitted.judged(knowledge.search("a lamp"))[0]
+    other = fitted.judged(knowledge.search("a ship"))[0]
+    assert (best.probability or 0) >= fitted.threshold("approved") > (other.probability or 0)
+
+
+def test_a_chat_that_names_no_entries_rests_on_those_that_hold_its_facts(tmp_path: Path) -> None:
+    fill(
+        tmp_path,
+        [
+            Entry(
+                thing,
+                f"what about the {thing}?",
+                f"The {thing} costs {n}.90 euro.",
+            )
+            for n, thing in enumerate(THINGS, start=3)
+        ],
+        WordEncoder(),
+    )
+    priced = KnowledgeBase.open(tmp_path, WordEncoder())
+    chats = [
+        Transcript(
+            thing,
+            (
+                Message("user", f"about a {thing}"),
+                Message("assistant", f"The {thing} costs {n}.90 euro.", action="answer"),
+                Message("user", "and does it make me happy"),
+                Message("assistant", "Surely for 777.77 euro.", action="answer"),
+            ),
+        )
+        for n, thing in enumerate(THINGS, start=3)
+    ]
+    fitted = fit(priced, None, [], chats, 0.05, lambda _text: None)
+    assert fitted.fitted_on == {"questions": 24, "answerable": 12}, "what no entry holds is not judged"
 
 
 def test_without_questions_the_entries_ask_their_own_alternatives(knowledge: KnowledgeBase) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -11,12 +10,12 @@ from hypothesis import strategies as st
 
 from chatbot.calibration import Calibration, Logistic
 from chatbot.policy import decide
-from chatbot.types import Decision, Understanding
+from chatbot.types import Decision, EvidenceReading, Understanding
 from knowledge_base.entry import Entry, Hit
 
 FITTED = Calibration(
     hit=Logistic((1.0, 1.0), 0.0),
-    evidence=Logistic((1.0, 1.0), 0.0),  # right with probability 0.5 where the hit's and support's log-odds cancel
+    evidence=Logistic((1.0, 1.0, 1.0), 0.0),  # right with probability 0.5 where the log-odds cancel
     thresholds={
         "approved": 0.8,
         "grounded": 0.7,
@@ -44,9 +43,9 @@ def steps(**probabilities: float) -> Understanding:
 
 UNKNOWN = Understanding()
 OUTSIDE = Understanding(out_of_scope=0.95)
-FULL, NONE = {"full": 0.9}, {"full": 0.1}
+FULL, NONE = (EvidenceReading({"full": p}, (0.5, 0.5)) for p in (0.9, 0.1))
 
-CASES: dict[str, tuple[Understanding, list[Hit], Mapping[str, float] | None, tuple[str, str, tuple[str, ...]]]] = {
+CASES: dict[str, tuple[Understanding, list[Hit], EvidenceReading | None, tuple[str, str, tuple[str, ...]]]] = {
     "a certain entry answers": (UNKNOWN, hits(0.85, 0.1), None, ("approved", "entry_answers", ("e0",))),
     "just certain enough": (UNKNOWN, hits(0.8), None, ("approved", "entry_answers", ("e0",))),
     "an entry is surer than small talk": (steps(chat=0.7), hits(0.85), FULL, ("approved", "entry_answers", ("e0",))),
@@ -82,7 +81,7 @@ CASES: dict[str, tuple[Understanding, list[Hit], Mapping[str, float] | None, tup
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 def test_a_turn_gets_the_kind_and_reason_of_the_table(
-    case: tuple[Understanding, list[Hit], Mapping[str, float] | None, tuple[str, str, tuple[str, ...]]],
+    case: tuple[Understanding, list[Hit], EvidenceReading | None, tuple[str, str, tuple[str, ...]]],
 ) -> None:
     understanding, found, support, expected = case
     decision = decide(understanding, found, FITTED, None if support is None else lambda: support)
@@ -124,12 +123,14 @@ def test_without_a_calibration_anything_else_is_asked_back_or_declined() -> None
 def test_a_kind_that_was_never_certain_enough_is_not_given() -> None:
     never = replace(FITTED, thresholds=dict.fromkeys(FITTED.thresholds))
     sure = Understanding(next_step={"chat": 1.0}, out_of_scope=1.0)
-    assert decide(sure, hits(1.0), never, lambda: {"full": 1.0}) == Decision("decline", "nothing_fits", (), 0.0)
+    assert decide(sure, hits(1.0), never, lambda: EvidenceReading({"full": 1.0}, (1.0,))) == Decision(
+        "decline", "nothing_fits", (), 0.0
+    )
 
 
-def test_support_is_read_only_where_the_decision_depends_on_it() -> None:
-    def asked() -> Mapping[str, float]:
-        raise AssertionError("support was read")
+def test_the_entries_are_read_only_where_the_decision_depends_on_it() -> None:
+    def asked() -> EvidenceReading:
+        raise AssertionError("the entries were read")
 
     for understanding, found in (
         (UNKNOWN, hits(0.9)),
@@ -155,7 +156,8 @@ def test_whatever_is_read_an_answer_rests_on_entries_and_only_a_certain_one(
 ) -> None:
     found = hits(*sorted(probabilities, reverse=True), approved=approved)
     understanding = Understanding(next_step={"chat": chat, "answer": 1 - chat}, out_of_scope=outside)
-    decision = decide(understanding, found, FITTED, lambda: {"full": full})
+    reading = EvidenceReading({"full": full}, (0.5, 0.5))
+    decision = decide(understanding, found, FITTED, lambda: reading)
     ids = {hit.entry.id for hit in found}
     assert set(decision.entry_ids) <= ids
     if decision.kind == "approved":

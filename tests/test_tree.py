@@ -40,6 +40,7 @@ class RecordingEngine:
 
     def __init__(self) -> None:
         self.path: list[int] = []
+        self.scored: list[list[int]] = []
 
     def read(self, ids: Sequence[int], sets: Sequence[str]) -> dict[str, Array]:
         self.path = list(ids)
@@ -52,7 +53,8 @@ class RecordingEngine:
         yield from ()
 
     def score(self, ids: Sequence[int], n: int) -> Array:
-        raise AssertionError("not asked while serving")
+        self.scored.append(list(ids))
+        return np.full(n, -1.0, np.float32)
 
 
 class Server:
@@ -79,7 +81,8 @@ class Server:
 
     def support(self, messages: Sequence[Message], entries: Sequence[Entry]) -> list[int]:
         """The path at whose end support is read."""
-        self.model.support(messages, self.model.shown(entries))
+        self.engine.scored.clear()
+        self.model.read_evidence(messages, self.model.shown(entries))
         return self.engine.path
 
     def writing(self, messages: Sequence[Message], entries: Sequence[Entry]) -> list[int]:
@@ -147,6 +150,10 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
             elif kind == "W":
                 evidence = turns[index].evidence[seen_evidence[index] - 1]
                 assert ids == server.writing(said, evidence.entries) + tiny_renderer.written(evidence.sentences)
+                pointers = server.engine.scored
+                assert len(pointers) == len(evidence.entries)
+                begun = pointers[evidence.sentences[0][0] - 1]
+                assert ids[: len(begun)] == begun, "the pointer that is weighed is the one that is written"
     labelled = [
         turn.message
         for turn in lesson.turns

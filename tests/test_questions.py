@@ -1,0 +1,100 @@
+"""What the knowledge itself teaches: its questions held out as if they were not there, and none that measures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from conftest import WordEncoder, fill
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatbot.types import Message
+from finetune.holdout import HeldOutSearch
+from finetune.questions import READ_QUESTIONS, knowledge_lessons
+from finetune.records import Transcript
+from knowledge_base.entry import Entry
+from knowledge_base.search import KnowledgeBase
+
+ENTRIES = [
+    Entry("price", "What does it cost?", "It costs 4.90 euro.", alternatives=("the price", "how much"), intent="price"),
+    Entry("time", "How long does it take?", "It takes 3 days.", alternatives=("when does it come",), intent="time"),
+    Entry("back", "Can I send it back?", "Within 30 days.", alternatives=("return it", "I regret it", "undo it")),
+    Entry("care", "How is it cleaned?", "With a dry cloth.", approved=False, intent="care"),
+    Entry("staff", "What do we earn?", "5,000 euro.", alternatives=("wages",), visibility="internal", intent="pay"),
+]
+
+
+def opened(home: Path, entries: list[Entry]) -> KnowledgeBase:
+    fill(home, entries, WordEncoder())
+    return KnowledgeBase.open(home, WordEncoder())
+
+
+@pytest.fixture(scope="module")
+def knowledge(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    return opened(tmp_path_factory.mktemp("home"), ENTRIES)
+
+
+@pytest.mark.parametrize(("entry_id", "number"), [("price", 1), ("price", 2), ("time", 1), ("back", 2)])
+def test_what_is_found_without_a_question_is_what_a_knowledge_base_without_it_finds(
+    tmp_path: Path, knowledge: KnowledgeBase, entry_id: str, number: int
+) -> None:
+    search = HeldOutSearch(knowledge)
+    place = [entry.id for entry in search.entries].index(entry_id)
+    asked = search.entries[place].alternatives[number - 1]
+    without = [
+        replace(e, alternatives=tuple(a for a in e.alternatives if a != asked)) if e.id == entry_id else e
+        for e in ENTRIES
+    ]
+    wanted = opened(tmp_path, without).search(asked, k=3)
+    found = search.without_question(place, number, 3)
+    assert [hit.entry.id for hit in found] == [hit.entry.id for hit in wanted]
+    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in wanted], abs=1e-6)
+
+
+def test_what_is_found_without_an_entry_is_what_a_knowledge_base_without_it_finds(
+    tmp_path: Path, knowledge: KnowledgeBase
+) -> None:
+    search = HeldOutSearch(knowledge)
+    place = [entry.id for entry in search.entries].index("time")
+    wanted = opened(tmp_path, [e for e in ENTRIES if e.id != "time"]).search(ENTRIES[1].question, k=3)
+    found = search.without_entry(place, 3)
+    assert [(h.entry.id, pytest.approx(h.score, abs=1e-6)) for h in wanted] == [(h.entry.id, h.score) for h in found]
+
+
+def test_questions_teach_the_intent_of_their_entry_and_some_teach_reading(knowledge: KnowledgeBase) -> None:
+    lessons = {lesson.transcript.id: lesson for lesson in knowledge_lessons(knowledge, [], 100)}
+    said = {lesson.transcript.messages[0].content: lesson for lesson in lessons.values()}
+    assert said["What does it cost?"].transcript.messages[0].intents == ("price",)
+    assert said["how much"].transcript.messages[0].intents == ("price",)
+    assert "What do we earn?" not in said, "customers must not see it"
+    assert "wages" not in said
+    assert "How is it cleaned?" not in said, "a heading is no customer's question"
+    assert "Can I send it back?" not in said, "it has no intent, and its own row would always be found"
+    reading = [lesson for lesson in lessons.values() if lesson.turns[0].evidence]
+    back = [lesson for lesson in reading if lesson.transcript.id.startswith("knowledge:back:")]
+    assert len(back) == READ_QUESTIONS < len(ENTRIES[2].alternatives)
+    for lesson in reading:
+        shown = lesson.turns[0].evidence[0]
+        ((number, sentence),) = shown.sentences
+        assert shown.support == "full"
+        assert sentence == shown.entries[number - 1].answer == lesson.transcript.messages[1].content
+    assert not any(turn.writes for lesson in lessons.values() for turn in lesson.turns)
+
+
+def test_a_question_that_measures_is_not_learnt(knowledge: KnowledgeBase) -> None:
+    measured = [Transcript("c", (Message("user", "How much?!"), Message("assistant", "4.90"), Message("user", "bye")))]
+    said = {lesson.transcript.messages[0].content for lesson in knowledge_lessons(knowledge, measured, 100)}
+    assert "how much" not in said
+    assert "the price" in said
+
+
+@settings(deadline=None, max_examples=20)
+@given(most=st.integers(1, 9), seed=st.integers(0, 5))
+def test_so_many_questions_are_taken_and_the_same_ones_by_the_same_seed(
+    knowledge: KnowledgeBase, most: int, seed: int
+) -> None:
+    taken = knowledge_lessons(knowledge, [], most, seed)
+    assert len(taken) <= most
+    assert taken == knowledge_lessons(knowledge, [], most, seed)
