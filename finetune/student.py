@@ -5,7 +5,6 @@ Its state is only what is trained (adapter and rows), so checkpoints are small a
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, log_softmax
 
+from chatbot.engines.threads import use_cores
 from chatbot.labels import LabelRows
 from finetune.tree import Pack
 
@@ -122,7 +122,7 @@ def load_base(folder: Path, *, bf16: bool) -> Any:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+    use_cores()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # peft's own call, not a user's
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
     model = AutoModelForCausalLM.from_pretrained(

@@ -6,7 +6,6 @@ trunk stays exact, since leaves (entries, drafts) are cut off before something e
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from chatbot.engines.engine import Array, Token
+from chatbot.engines.threads import use_cores
 
 HELD_CACHES = 8
 
@@ -53,7 +53,7 @@ class TransformersEngine:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        torch.set_num_threads(os.cpu_count() or 1)
+        use_cores()
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
         model: Any = AutoModelForCausalLM.from_pretrained(str(base), dtype=torch.float32, **options)
         if adapter is not None:
