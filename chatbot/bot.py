@@ -199,10 +199,15 @@ class Bot:
 
 
 def _find(parts: Parts, turn: Turn) -> Sequence[Hit]:
-    """Search for the last message in its conversation; the hits have probabilities where there is a calibration."""
+    """Search for the last message in its conversation, with the fitted weights where there is a calibration."""
     context = next((m.content for m in reversed(turn.messages[:-1]) if m.role == "user"), "")
-    hits = parts.knowledge.search(turn.messages[-1].content, context=context, recent=turn.recent, k=SEARCHED_ENTRIES)
-    return parts.calibration.judged(hits) if parts.calibration else hits
+    return parts.knowledge.search(
+        turn.messages[-1].content,
+        context=context,
+        recent=turn.recent,
+        k=SEARCHED_ENTRIES,
+        scorer=parts.calibration.scorer if parts.calibration else None,
+    )
 
 
 def _decide(parts: Parts, turn: Turn) -> Decision:
