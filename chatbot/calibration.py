@@ -19,6 +19,7 @@ from knowledge_base.manifest import verify
 from knowledge_base.scorer import Scorer
 
 FILE = "calibration.json"
+EVIDENCE_FEATURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Calibration:
             evidence = facts.pop("evidence")
             return cls(
                 scorer=Scorer.from_json(facts.pop("scorer")),
-                evidence=None if evidence is None else _logistic(evidence),
+                evidence=None if evidence is None else _logistic(evidence, EVIDENCE_FEATURES),
                 sha256=_sha256(folder),
                 **facts,
             )
@@ -122,10 +123,10 @@ def log_odds(probability: float) -> float:
     return math.log(bounded / (1 - bounded))
 
 
-def _logistic(facts: Mapping[str, object]) -> Logistic:
+def _logistic(facts: Mapping[str, object], features: int) -> Logistic:
     weights, bias = facts["weights"], facts["bias"]
-    if not isinstance(weights, list) or not isinstance(bias, int | float):
-        raise TypeError("expected weights and a bias")
+    if not isinstance(weights, list) or len(weights) != features or not isinstance(bias, int | float):
+        raise TypeError(f"expected {features} weights and a bias")
     return Logistic(tuple(float(w) for w in weights), float(bias))
 
 

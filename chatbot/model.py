@@ -64,6 +64,18 @@ class Adapter:
             )
         return opened
 
+    def require_encoder(self, sha256: str) -> None:
+        """Refuse another encoder than the one that the adapter was trained with.
+
+        Raises:
+            AdapterError: the hashes differ.
+        """
+        if self.encoder_sha256 != sha256:
+            raise AdapterError(
+                f"{self.folder}: expected the encoder {self.encoder_sha256[:12]} that the adapter was trained with, "
+                f"got {sha256[:12]}. Set `encoder` in frontdesk.yaml."
+            )
+
 
 class DialogueModel:
     """Understands, judges and writes; holds no conversation."""
@@ -87,11 +99,7 @@ class DialogueModel:
         from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
         from chatbot.engines.transformers import TransformersEngine
 
-        if adapter.encoder_sha256 != encoder.sha256:
-            raise AdapterError(
-                f"{adapter.folder}: expected the encoder {adapter.encoder_sha256[:12]} that the adapter was trained with, "
-                f"got {encoder.sha256[:12]}. Set `encoder` in frontdesk.yaml."
-            )
+        adapter.require_encoder(encoder.sha256)
         base = find_base(adapter.base_id, place)
         require_weights(base, adapter.base_sha256)
         labels = LabelRows.load(adapter.folder)

@@ -39,10 +39,18 @@ def write(
     elif decision.kind in ("chat", "ask") and not entries and model is not None:
         yield from _ungrounded(blank, messages, model, settings, cancelled)
     elif decision.kind == "ask":
-        options = tuple(Option(entry.question, entry.question) for entry in entries[:MAX_OPTIONS])
+        options = tuple(_option(entry, settings) for entry in entries[:MAX_OPTIONS])
         yield replace(blank, text=phrase("which", settings.languages), options=options)
     else:
         yield declined(decision, settings)
+
+
+def _option(entry: Entry, settings: Settings) -> Option:
+    """Return a reading as a button: the title of the intent that the entry is set to answer, else its question."""
+    intent = settings.intents.get(entry.intent)
+    titles = intent.title if intent and intent.entry == entry.id else {}
+    title = next((titles[language] for language in settings.languages if language in titles), entry.question)
+    return Option(title, entry.question)
 
 
 def declined(decision: Decision, settings: Settings) -> Reply:

@@ -8,8 +8,8 @@ held out of the index and must find its entry, and each entry is held out whole 
 
 from __future__ import annotations
 
-import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import Scorer, default_scorer
 from knowledge_base.scorer import fit as fit_scorer
 from knowledge_base.search import Candidates, HeldOut
+from knowledge_base.snapshots import current_id
 
 if TYPE_CHECKING:
     from chatbot.model import DialogueModel
@@ -165,6 +166,8 @@ def worthwhile(judged: Sequence[tuple[float, bool]]) -> float | None:
 
 def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
     """Read next step and scope at every customer's message of held-out chats."""
+    from finetune.data import human_action
+
     steps: list[tuple[str, float, bool]] = []
     scope: list[tuple[float, bool]] = []
     with progress("reading chats", len(chats)) as advance:
@@ -174,9 +177,10 @@ def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
                     continue
                 understood = model.understand(chat.messages[: index + 1])
                 following = chat.messages[index + 1] if index + 1 < len(chat.messages) else None
-                if following and following.action and understood.next_step:
+                action = human_action(following)
+                if action and understood.next_step:
                     label, probability = next(iter(understood.next_step.items()))
-                    steps.append((label, probability, label == following.action))
+                    steps.append((label, probability, label == action))
                 if message.intents and understood.out_of_scope is not None:
                     scope.append((understood.out_of_scope, "out_of_scope" in message.intents))
             advance(1)
@@ -267,8 +271,8 @@ def chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Ca
     for chat in chats:
         for index, message in enumerate(chat.messages[:-1]):
             reply = chat.messages[index + 1]
-            if message.role != "user" or reply.role != "assistant":
-                continue
+            if message.role != "user" or reply.role != "assistant" or reply.author in ("bot", "approved"):
+                continue  # what the bot decided must not judge it
             relevant = supporting(knowledge, reply)
             if not relevant and reply.action != "decline":
                 continue
@@ -335,23 +339,24 @@ def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcri
 
 
 def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
+    current_id(Path(given.knowledge))  # what is missing is told before anything heavy is loaded
+    from chatbot.model import Adapter, DialogueModel
+
+    adapter = Adapter.open(Path(given.adapter)) if given.adapter else None
     from knowledge_base.encoder import load_encoder
     from knowledge_base.search import KnowledgeBase
 
     encoder = load_encoder(given.encoder)
     knowledge = KnowledgeBase.open(Path(given.knowledge), encoder)
-    if not given.adapter:
+    if adapter is None:
         return knowledge, None, encoder.sha256
-    from chatbot.model import Adapter, DialogueModel
-
-    model = DialogueModel.load(Adapter.open(Path(given.adapter)), encoder, given.base)
+    model = DialogueModel.load(adapter, encoder, given.base)
     return knowledge, model, encoder.sha256
 
 
 def _save(calibration: Calibration, output: Path) -> None:
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
     calibration.save(partial)
     names = {"adapter": calibration.adapter, "knowledge": calibration.knowledge, "encoder": calibration.encoder}
     seal(partial, {"kind": "calibration", **names})

@@ -6,11 +6,12 @@ when it is complete. One adapter learns the labels (intent, next step, support) 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +103,10 @@ def _models(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase 
     """Find and check the models before any work; what is missing ends the run here."""
     from chatbot.engines.bases import find_base
 
+    if arguments.knowledge:
+        from knowledge_base.snapshots import current_id
+
+        current_id(Path(arguments.knowledge))  # what is missing is told before anything heavy is loaded
     base = find_base(arguments.model_name_or_path, arguments.base)
     say(f"base {base.id} ({base.sha256[:12]})")
     from knowledge_base.encoder import load_encoder
@@ -153,7 +158,9 @@ def train_adapter(
     data = TrainingData(tuple(renderer.system), rounds, validation, n_labels)
     partial = arguments.partial()
     partial.mkdir(parents=True, exist_ok=True)
-    _remember(partial, arguments, files)
+    taught = repr((material.labels.sets, material.part("train"))).encode()
+    models = {"base": base.sha256, "encoder": encoder.sha256, "lessons": hashlib.sha256(taught).hexdigest()}
+    _remember(partial, arguments, files, models)
     schedule = Schedule(
         passes=arguments.num_train_epochs,
         max_steps=arguments.max_steps,
@@ -222,11 +229,12 @@ def _sample(trees: Sequence[Any], max_tokens: int) -> tuple[Any, ...]:
     return tuple(trees[::every])
 
 
-def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path]) -> None:
+def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path], hashes: Mapping[str, str]) -> None:
     """Keep what a run was started with, and refuse to go on with anything else."""
     ignored = ("resume_from_checkpoint", "json", "config")
     facts = {k: v for k, v in asdict(arguments).items() if k not in ignored}
     facts["dataset_sha256"] = [sha256_of(file) for file in files]
+    facts.update({f"{name}_sha256": value for name, value in hashes.items()})  # lessons: the knowledge may have changed
     from finetune.training import write_whole
 
     kept = partial / "arguments.json"
@@ -238,8 +246,8 @@ def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path]) ->
     changed = [name for name, value in json.loads(text).items() if before.get(name) != value]
     if changed:
         raise InputError(
-            f"--resume_from_checkpoint: the run in {partial} was started with another --{changed[0]} "
-            f"({before.get(changed[0])}). Give the same flags and data."
+            f"--resume_from_checkpoint: the run in {partial} was started with another {changed[0]} "
+            f"({before.get(changed[0])}). Give the same flags, data and knowledge."
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -44,9 +45,27 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse a report that could not be written before the work instead of after it."""
+        given = super().parse_args(args, namespace)
+        for name in ("json", "answers", "predictions"):
+            target = getattr(given, name, None)
+            if target and target != "-":
+                _require_writable(f"--{name}", Path(target))
+        return given
+
     def error(self, message: str) -> NoReturn:
         """Raise the usage error instead of printing it and leaving."""
         raise InputError(f"{self.prog}: {message}. See {self.prog} --help.")
+
+
+def _require_writable(flag: str, target: Path) -> None:
+    if target.is_dir():
+        raise InputError(f"{flag} {target}: expected a file, got a folder. Name a file in it.")
+    if not target.parent.is_dir():
+        raise InputError(f"{flag} {target}: expected a file in a folder that exists. Make {target.parent} first.")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise InputError(f"{flag} {target}: expected a file that can be written, got no permission.")
 
 
 def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, log_odds
 from chatbot.errors import CalibrationError
+from chatbot.model import Adapter
 from chatbot.types import EvidenceReading, Message
-from finetune.calibrate import fit, threshold, worthwhile
+from finetune.calibrate import chat_cases, fit, threshold, worthwhile
 from finetune.records import Transcript
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
@@ -89,6 +90,7 @@ def test_a_kind_of_reply_without_a_threshold_is_never_certain_enough() -> None:
     "damage",
     [
         lambda facts: facts.pop("scorer"),
+        lambda facts: facts.update(evidence={"weights": [1.0, 1.0], "bias": 0.0}),
         lambda facts: facts.update(scorer={"weights": {"question": 1}, "nothing": 0}),
         lambda facts: facts.pop("thresholds"),
         lambda facts: facts.update(something=1),
@@ -244,6 +246,21 @@ def test_a_chat_that_names_no_entries_rests_on_those_that_hold_its_facts(tmp_pat
     ]
     fitted = fit(priced, None, [], chats, 0.05, lambda _text: None)
     assert fitted.fitted_on == {"questions": 24, "answerable": 12}, "what no entry holds is not judged"
+
+
+def test_what_the_bot_decided_does_not_judge_it(knowledge: KnowledgeBase) -> None:
+    said = [
+        Message("assistant", "The lamp is here.", author="approved", evidence=("lamp",), action="answer"),
+        Message("assistant", "I have no answer.", author="bot", action="decline"),
+    ]
+    chats = [Transcript(str(i), (Message("user", "a lamp"), reply)) for i, reply in enumerate(said)]
+    assert chat_cases(knowledge, chats) == []
+
+
+def test_the_demo_comes_with_a_calibration_that_fits_its_adapter() -> None:
+    shop = Path(__file__).parents[1] / "examples" / "shop"
+    adapter = Adapter.open(shop / "adapter")
+    Calibration.load(shop / "calibration").require(adapter.sha256, adapter.encoder_sha256)
 
 
 def test_without_questions_the_entries_ask_their_own_alternatives(knowledge: KnowledgeBase) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -10,7 +11,7 @@ import pytest
 from scripted_model import ScriptedEngine, scripted_model
 
 from chatbot import writer
-from chatbot.config import Settings
+from chatbot.config import Intent, Settings
 from chatbot.model import DialogueModel
 from chatbot.phrases import PHRASES, phrase
 from chatbot.prompt import REPLY_TOKENS
@@ -178,6 +179,15 @@ def test_asking_back_offers_the_two_readings_as_buttons() -> None:
     assert reply.text == PHRASES["en"]["which"]
     assert reply.options == (Option(COST.question, COST.question), Option(TIME.question, TIME.question))
     assert reply.contact == ""
+
+
+def test_an_entry_that_an_intent_is_set_to_stands_on_its_button_under_the_title_of_the_intent() -> None:
+    settings = Settings(
+        languages=["de", "en"], intents={"price": Intent(title={"en": "Prices"}, entry="cost"), "time": Intent()}
+    )
+    entries = [replace(COST, intent="price"), replace(TIME, intent="time")]
+    (reply,) = written(Decision("ask", "unclear", ("cost", "time")), entries, settings=settings)
+    assert reply.options == (Option("Prices", COST.question), Option(TIME.question, TIME.question))
 
 
 @pytest.mark.parametrize("reason", ["nothing_fits", "out_of_scope", "person_wanted"])
