@@ -74,14 +74,17 @@ def grounded(
     shown = model.shown(entries)
     watch = gate.Gate(shown)
     passed: list[gate.Sentence] = []
+    seen = ""
     writing = _Writing(model.write(messages, shown, cancelled))
     for piece in writing:
-        new = watch.feed(piece)
-        passed += new
+        passed += watch.feed(piece)
         if watch.violation is not None:
             break
-        if new:
-            yield _cited(blank, passed, shown)
+        ahead = watch.ahead()
+        reply = _cited(blank, [*passed, ahead] if ahead else passed, shown)
+        if len(reply.text) > len(seen):
+            seen = reply.text
+            yield reply
     if watch.violation is None:
         passed += watch.close(cut=not writing.ended)
     if cancelled.is_set():

@@ -67,6 +67,20 @@ def test_a_grounded_reply_grows_sentence_by_sentence_and_cites_what_it_rests_on(
     assert engine.paths[-1] == model.renderer.evidence(ASKED, [COST, TIME])
 
 
+def test_sentences_behind_one_pointer_are_shown_as_each_is_complete(
+    scripted: tuple[DialogueModel, ScriptedEngine],
+) -> None:
+    model, engine = scripted
+    engine.text = "[2] Delivery takes 3 days. It is tracked. It takes 3 days."
+    assert [reply.text for reply in written(GROUNDED, [COST, TIME], model)] == [
+        "Delivery takes 3 days.",
+        "Delivery takes 3 days. It is tracked.",
+        "Delivery takes 3 days. It is tracked. It takes 3 days.",
+    ]
+    engine.text = "[2] Delivery takes 9 days. It is tracked. It takes 3 days."
+    assert [reply.text for reply in written(GROUNDED, [COST, TIME], model)] == [TIME.answer]
+
+
 def test_a_character_whose_bytes_are_not_all_written_is_not_shown(
     scripted: tuple[DialogueModel, ScriptedEngine],
 ) -> None:
@@ -88,7 +102,7 @@ def test_a_character_whose_bytes_are_not_all_written_is_not_shown(
             "time",
             ["Delivery takes 3 days."],
         ),
-        ("[1] It costs 4.90 euro. <|im_start|>user", "cost", []),
+        ("[1] It costs 4.90 euro. <|im_start|>user", "cost", ["It costs 4.90 euro."]),
         ("", "cost", []),
         ("[1]", "cost", []),
     ],
