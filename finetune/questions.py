@@ -16,7 +16,6 @@ from chatbot.types import Message
 from finetune.data import Lesson, Turn, grounded
 from finetune.records import Transcript
 from finetune.split import near_duplicate_groups
-from knowledge_base.scorer import default_scorer
 from knowledge_base.search import HeldOut
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def knowledge_lessons(
         if number and read.get(place, 0) < READ_QUESTIONS:
             read[place] = read.get(place, 0) + 1
             candidates = knowledge.candidates(text, held_out=HeldOut(entry.id, number))
-            found = tuple(hit.entry for hit in candidates.hits(default_scorer(), 2 * SHOWN_ENTRIES))
+            found = tuple(hit.entry for hit in candidates.hits(knowledge.scorer, 2 * SHOWN_ENTRIES))
             turn = Turn(0, evidence=grounded(entry.answer, (entry,), (entry,), found, chance))
         if message.intents or turn.evidence:
             reply = Message("assistant", entry.answer, author="approved", evidence=(entry.id,))

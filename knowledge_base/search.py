@@ -99,6 +99,11 @@ class KnowledgeBase:
         return self._opened.snapshot.sha256
 
     @property
+    def scorer(self) -> Scorer:
+        """The weights that were fitted for this knowledge, or those that come with Frontdesk."""
+        return self._opened.snapshot.scorer or default_scorer()
+
+    @property
     def entries(self) -> Mapping[str, Entry]:
         """All entries by id, those that search never returns included."""
         return self._opened.snapshot.entries
@@ -119,14 +124,14 @@ class KnowledgeBase:
             context: the customer's message before it.
             recent: ids of entries cited lately; they are scored and returned even where they are not among the k best.
             k: how many entries to find.
-            scorer: the fitted weights; those that come with Frontdesk if there are none.
+            scorer: other weights than those of this knowledge.
 
         Returns:
             One hit an entry, likeliest first: the k best and the recent ones. Entries that are not public or not in
             force today are never among them.
         """
         candidates = self.candidates(message, context=context, recent=recent)
-        return candidates.hits(scorer or default_scorer(), k, recent) if k > 0 else []
+        return candidates.hits(scorer or self.scorer, k, recent) if k > 0 else []
 
     def candidates(
         self, message: str, *, context: str = "", recent: Sequence[str] = (), held_out: HeldOut | None = None
