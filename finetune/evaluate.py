@@ -162,7 +162,7 @@ def _both(rows: LabelRows, read: Any, encoder: Encoder, messages: Sequence[Messa
 
     raw = np.array([read[(m.transcript.id, m.index)] for m in messages], np.float64)
     model = rows.model_intent(raw)
-    logits = rows.encoder_logits(encoder.encode([m.transcript.messages[m.index].content for m in messages]))
+    logits = rows.encoder_logits(encoder.encode_queries([m.transcript.messages[m.index].content for m in messages]))
     encoded = log_softmax(logits / rows.temperature["encoder_intent"])
     both = rows.fused(model, encoded)
     return Readings(model, encoded, both, rows.out_of_scope(both, logits))
