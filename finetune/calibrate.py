@@ -8,8 +8,8 @@ held out of the index and must find its entry, and each entry is held out whole 
 
 from __future__ import annotations
 
+import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -355,8 +355,9 @@ def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
 
 
 def _save(calibration: Calibration, output: Path) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
+    # Named by the process: the folder `NAME.partial` may be somebody's unfinished training.
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    partial.mkdir(parents=True)
     calibration.save(partial)
     names = {"adapter": calibration.adapter, "knowledge": calibration.knowledge, "encoder": calibration.encoder}
     seal(partial, {"kind": "calibration", **names})
