@@ -13,7 +13,7 @@ import numpy as np
 
 from chatbot.errors import AdapterError
 from chatbot.labels import LabelRows, log_softmax
-from chatbot.prompt import REPLY_TOKENS, Renderer
+from chatbot.prompt import REPLY_TOKENS, SHORT_REPLY_TOKENS, Renderer
 from chatbot.types import EvidenceReading, Message, Understanding
 from knowledge_base.entry import Entry
 from knowledge_base.manifest import MANIFEST, sha256_of, verify
@@ -140,10 +140,11 @@ class DialogueModel:
         path = renderer.evidence(messages, entries) if entries else renderer.understanding(messages)
         ids: list[int] = []
         shown = ""
-        for token in self.engine.stream(path, REPLY_TOKENS, frozenset([self.renderer.end_of_turn]), cancelled):
+        room = REPLY_TOKENS if entries else SHORT_REPLY_TOKENS
+        for token in self.engine.stream(path, room, frozenset([renderer.end_of_turn]), cancelled):
             ids.append(token.id)
             text = self.renderer.text(ids)
             if not text.endswith("\ufffd"):  # a character whose bytes are not all written yet
                 yield text[len(shown) :]
                 shown = text
-        return len(ids) < REPLY_TOKENS and not cancelled.is_set()
+        return len(ids) < room and not cancelled.is_set()
