@@ -245,9 +245,11 @@ def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path], ha
     before = json.loads(kept.read_text(encoding="utf-8"))
     changed = [name for name, value in json.loads(text).items() if before.get(name) != value]
     if changed:
+        name = min(changed, key=lambda one: one.endswith("_sha256"))  # a flag tells more than what follows from it
+        what = name.removesuffix("_sha256") if name.endswith("_sha256") else f"--{name}"
         raise InputError(
-            f"--resume_from_checkpoint: the run in {partial} was started with another {changed[0]} "
-            f"({before.get(changed[0])}). Give the same flags, data and knowledge."
+            f"--resume_from_checkpoint: the run in {partial} was started with another {what} "
+            f"({before.get(name)}). Give the same flags, data and knowledge."
         )
 
 
