@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from finetune.records import RefusedError, parse_text
+from finetune.records import RefusedError, parse_line, parse_text
 from finetune.tables import TableError, decode
 
 MAX_BYTES = 512 * 2**20
 """What is read of a file that must be held in memory whole, unpacked; a small gzip file can hold a huge one."""
 
+_UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _MAX_YAML_DEPTH = 40
 _MAX_YAML_ALIASES = 64  # of a project written by hand; nested, some hundred can stand for billions of values
 _MAX_YAML_BYTES = 32 * 2**20
@@ -43,6 +45,9 @@ def decoded(data: bytes) -> tuple[str, str]:
     Raises:
         DocumentError: no known encoding fits.
     """
+    start = data[:4096]
+    if 8 * start.count(0) < len(start) and not start.startswith(_UTF_16_OR_32):
+        data = data.replace(b"\0", b"")  # a stray zero makes no UTF-16, where every second byte of ASCII is one
     try:
         return decode(data)
     except TableError as error:
@@ -101,3 +106,33 @@ def _check_yaml(yaml: Any, loader: Any, text: str) -> None:
             raise DocumentError(f"expected YAML nested at most {_MAX_YAML_DEPTH} deep, got deeper", line)
         if aliases > _MAX_YAML_ALIASES:
             raise DocumentError(f"expected YAML with at most {_MAX_YAML_ALIASES} aliases, got more", line)
+
+
+def one_document(first: bytes, file: BinaryIO) -> object | None:
+    """Return the value of a file that is one JSON document, judged by its first line; None for JSON Lines."""
+    value = json_line(first)
+    if isinstance(value, dict) or not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
+        return None
+    if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+        return None
+    try:
+        file.seek(0)
+        document = read_json(decoded(whole(file))[0])
+    except DocumentError:
+        return None
+    return document if isinstance(document, dict | list) else None
+
+
+def json_line(line: bytes) -> object | None:
+    """Return the value of a line of JSON, or None."""
+    try:
+        return parse_line(line.removeprefix(b"\xef\xbb\xbf"))
+    except RefusedError:
+        return None
+
+
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """Return the content of a file that is gzipped or not, whatever its name says."""
+    start = file.read(2)
+    file.seek(0)
+    return cast("BinaryIO", gzip.open(file)) if start == b"\x1f\x8b" else file

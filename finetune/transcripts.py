@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
 from finetune import rows
-from finetune.documents import DocumentError, decoded, read_json, read_yaml, whole
+from finetune.documents import DocumentError, decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
 from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
 from finetune.tables import Row, Table, TableError, read_table
@@ -100,7 +100,7 @@ class _Collection:
             self._refuse(path, None, f"expected a {expected}, got {shown(path.name)}")
             return
         try:
-            with path.open("rb") as raw, _uncompressed(raw) as file:
+            with path.open("rb") as raw, unpacked(raw) as file:
                 if kind == ".jsonl":
                     self._read_long(path, file)
                 else:
@@ -122,7 +122,7 @@ class _Collection:
         """Read JSON Lines line by line, however many there are, unless the file is one document after all."""
         try:
             first = file.readline(MAX_LINE_BYTES + 1)
-            document = _document(first, file)
+            document = one_document(first, file)
             file.seek(0)
         except _DAMAGED:
             document = None
@@ -191,7 +191,7 @@ class _Collection:
         elif kind == ".txt" and start not in ("{", "["):
             self._read_text(path, data)
         else:
-            read_json(text)
+            self._read_document(path, read_json(text))
 
     def _read_braces(self, path: Path, kind: str, text: str) -> bool:
         """Read JSON or JSON Lines; returns False for a file that is neither."""
@@ -199,7 +199,7 @@ class _Collection:
             document = read_json(text)
         except DocumentError:
             first = text.lstrip().partition("\n")[0]
-            if kind in _TABLES or not isinstance(_value(first.encode("utf-8", "replace")), dict):
+            if kind in _TABLES or not isinstance(json_line(first.encode("utf-8", "replace")), dict):
                 return False
             self._read_lines(path, io.BytesIO(text.encode("utf-8", "replace")))
             return True
@@ -224,7 +224,7 @@ class _Collection:
             importer = importer_of(value)
             name = importer.NAME if importer else ""
             groups.setdefault(name, (importer, []))[1].append((number, value))
-        if list(groups) == [""] and not any(isinstance(v, dict) and "messages" in v for _, v in values):
+        if set(groups) <= {""} and not any(isinstance(v, dict) and "messages" in v for _, v in values):
             held = document[0] if isinstance(document, list) and document else document
             got = f"the keys {shown(', '.join(map(str, held)))}" if isinstance(held, dict) and held else shown(held)
             raise DocumentError(f"expected conversations in a form that data-formats.md names, got {got}")
@@ -309,32 +309,3 @@ def _own(number: int, value: object) -> Record:
     if isinstance(value, dict):
         return Record(number, value)
     return Record(number, refusal=RefusedError(f"expected a conversation object, got {shown(value)}"))
-
-
-def _document(first: bytes, file: BinaryIO) -> object | None:
-    """Return the value of a file that is one JSON document, judged by its first line; None for JSON Lines."""
-    value = _value(first)
-    if isinstance(value, dict) or not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
-        return None
-    if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
-        return None
-    try:
-        file.seek(0)
-        document = read_json(decoded(whole(file))[0])
-    except DocumentError:
-        return None
-    return document if isinstance(document, dict | list) else None
-
-
-def _value(line: bytes) -> object | None:
-    try:
-        return parse_line(line.removeprefix(b"\xef\xbb\xbf"))
-    except RefusedError:
-        return None
-
-
-def _uncompressed(file: BinaryIO) -> BinaryIO:
-    """Return the content of a file that is gzipped or not, whatever its name says."""
-    start = file.read(2)
-    file.seek(0)
-    return cast("BinaryIO", gzip.open(file)) if start == b"\x1f\x8b" else file

@@ -110,7 +110,7 @@ def _draft(identity: str, conversation: _Conversation) -> Draft:
 def _message(draft: Draft, message: Mapping[str, Any]) -> None:
     kind = _kind(message.get("message_type"))
     # Anything but a clear "no" keeps a message private.
-    if message.get("private") not in (None, False):
+    if message.get("private") is not False:
         draft.leave_out(PRIVATE)
         return
     if kind == "activity":

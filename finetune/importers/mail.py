@@ -64,7 +64,7 @@ _DISCLAIMER = re.compile(
 _SALUTATION = re.compile(
     r"(?:(?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day)|greetings|hallo|guten (?:tag|morgen|abend)|liebe[rs]?"
     r"|sehr geehrte[rs]?|bonjour|bonsoir|cher|chère|hola|estimad[oa]s?|buenos días|buenas tardes|ciao|gentile"
-    r"|buongiorno|beste|geachte|olá|prezad[oa])\b[^.?!:;\n]{0,40}|您好|你好|尊敬的.{0,20})[,!.:，！：]?",
+    r"|buongiorno|beste|geachte|olá|prezad[oa])\b(?:[^.?!:;{}\n]|\{\{?[^{}\n]{1,60}\}\}?){0,40}|您好|你好|尊敬的.{0,20})[,!.:，！：]?",
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
