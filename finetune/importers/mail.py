@@ -225,10 +225,12 @@ def _behind_quote(lines: Sequence[str], index: int) -> int:
 
 
 def _without_signature(lines: list[str]) -> list[str]:
+    said = False
     for index, line in enumerate(lines):
         stripped = line.strip()
-        if stripped in ("--", "—", "---") and any(other.strip() for other in lines[:index]):
+        if said and stripped in ("--", "—", "---"):
             return lines[:index]
+        said = said or bool(stripped)
         if _FOOTER.fullmatch(stripped):
             return lines[:index]
         starts_paragraph = index and not lines[index - 1].strip()

@@ -38,11 +38,13 @@ def examples_of(intent: str, value: object) -> list[Example]:
         return [example for text in found if (example := unmarked(text)).text]
     if not isinstance(value, list):
         raise RefusedError(f"intent {shown(intent)}: expected examples as a text or a list, got {shown(value)}")
-    texts = [item.get("text") if isinstance(item, dict) else item for item in value]
-    for text in texts:
+    texts: list[str] = []
+    for item in value:
+        text = item.get("text") if isinstance(item, dict) else item
         if not isinstance(text, str):
             raise RefusedError(f"intent {shown(intent)}: expected every example to be a text, got {shown(text)}")
-    return [example for text in texts if (example := unmarked(text.strip().removeprefix("- "))).text]
+        texts.append(text.strip().removeprefix("- "))
+    return [example for text in texts if (example := unmarked(text)).text]
 
 
 def _lines(text: str) -> list[str]:
