@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from finetune.records import RefusedError, parse_line, parse_text
@@ -108,12 +109,15 @@ def _check_yaml(yaml: Any, loader: Any, text: str) -> None:
             raise DocumentError(f"expected YAML with at most {_MAX_YAML_ALIASES} aliases, got more", line)
 
 
-def one_document(first: bytes, file: BinaryIO) -> object | None:
-    """Return the value of a file that is one JSON document, judged by its first line; None for JSON Lines."""
+def one_document(first: bytes, file: BinaryIO, is_record: Callable[[object], bool]) -> object | None:
+    """Return the value of a file that is one JSON document, judged by its first line; None for JSON Lines.
+
+    A list on one line is a document only if `is_record` knows something in it; otherwise it is a wrong line.
+    """
     value = json_line(first)
     if isinstance(value, dict) or not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"[")):
         return None
-    if isinstance(value, list) and not any(isinstance(item, dict) for item in value):
+    if isinstance(value, list) and not any(is_record(item) for item in value):
         return None
     try:
         file.seek(0)

@@ -115,14 +115,18 @@ class _Collection:
     def finish(self) -> None:
         """Read what had to wait until all files were there."""
         project = rasa.Project.of(value for _, value in self._rasa)
-        for path, value in self._rasa:
-            self._import(path, rasa.NAME, rasa.records([(1, value)], project), "record")
+        read = [(path, list(rasa.records([(1, value)], project))) for path, value in self._rasa]
+        is_empty = not any(records for _, records in read)  # a domain alone says nothing that a customer asks
+        for path, records in read:
+            self._import(path, rasa.NAME, records, "record")
+            if is_empty:
+                self._refuse(path, None, "expected examples of intents or stories in the Rasa files, got none")
 
     def _read_long(self, path: Path, file: BinaryIO) -> None:
         """Read JSON Lines line by line, however many there are, unless the file is one document after all."""
         try:
             first = file.readline(MAX_LINE_BYTES + 1)
-            document = one_document(first, file)
+            document = one_document(first, file, lambda item: importer_of(item) is not None)
             file.seek(0)
         except _DAMAGED:
             document = None

@@ -572,7 +572,11 @@ def test_our_own_transcripts_are_nobodys_export(tmp_path: Path) -> None:
     row = {"id": "a", "messages": [{"role": "user", "content": "<b>hi</b>\n-- \nme"}, {"role": "gpt", "content": "yo"}]}
 
     assert importer_of(row) is None
-    for data, name in ((json.dumps(row), "x.jsonl"), (json.dumps([row]), "x.json"), (json.dumps([row]), "x.jsonl")):
+    for data, name in (
+        (json.dumps(row), "x.jsonl"),
+        (json.dumps([row]), "x.json"),
+        (json.dumps([row], indent=1), "x.jsonl"),
+    ):
         reading = read_data(tmp_path, data, name)
         assert reading.transcripts[0].messages == (Message("user", "<b>hi</b>\n-- \nme"), Message("assistant", "yo"))
         assert list(reading.formats.values()) == ["Frontdesk transcripts"]
