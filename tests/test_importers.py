@@ -384,7 +384,7 @@ def test_a_ready_made_reply_trains_writing_once(tmp_path: Path) -> None:
 
 def book(*sheets: tuple[str, list[list[Any]]]) -> bytes:
     made = openpyxl.Workbook()
-    made.remove(made.active)  # type: ignore[arg-type]
+    made.remove(made.active)
     for title, rows in sheets:
         sheet = made.create_sheet(title)
         for row in rows:
@@ -413,7 +413,12 @@ def test_a_workbook_has_the_columns_of_csv(tmp_path: Path, name: str) -> None:
 
 
 def test_a_wrong_row_of_a_workbook_is_refused_with_its_number(tmp_path: Path) -> None:
-    rows = [["question", "answer"], ["Where?", "Here."], [None, "No question."], ["What?", 5.0, "too much"]]
+    rows: list[list[Any]] = [
+        ["question", "answer"],
+        ["Where?", "Here."],
+        [None, "No question."],
+        ["What?", 5.0, "too much"],
+    ]
 
     reading = read_data(tmp_path, book(("FAQ", rows)), "faq.xlsx")
 
