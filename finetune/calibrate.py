@@ -375,7 +375,12 @@ def _parser() -> Parser:
     parser.add_argument("--knowledge", required=True, help="a knowledge home")
     parser.add_argument("--output_dir", required=True, help="the new calibration folder; must be absent or empty")
     parser.add_argument("--adapter", default="", help="an adapter folder; without one: for approved answers only")
-    parser.add_argument("--dataset", nargs="+", default=[], help="transcript files; held-out chats are used")
+    parser.add_argument(
+        "--dataset",
+        nargs="+",
+        default=[],
+        help="past chats in any form that finetune.lora reads; held-out ones are used",
+    )
     parser.add_argument("--queries", nargs="+", default=[], help="questions with their relevant entries (JSON Lines)")
     parser.add_argument("--max_error", type=float, default=0.05, help="the share of answers that may be wrong")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="the sentence encoder")

@@ -119,6 +119,9 @@ def _turn(
     if reply.author in ("bot", "approved"):
         counts["written by a bot"] += 1
         return Turn(index, evidence=refusal)
+    if reply.content == reply.action:  # stories of other bots know steps without words
+        counts["name a step only"] += 1
+        return Turn(index, evidence=refusal)
     named = _named(knowledge, reply)
     evidence = grounded(reply.content, named, named, found, chance)
     if evidence:

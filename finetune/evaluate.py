@@ -291,7 +291,9 @@ def _say(text: str) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="python -m finetune.evaluate", description="Measure an adapter on labelled transcripts.")
     parser.add_argument("--adapter", required=True, help="an adapter folder")
-    parser.add_argument("--dataset", nargs="+", required=True, help="labelled transcript files")
+    parser.add_argument(
+        "--dataset", nargs="+", required=True, help="labelled chats in any form that finetune.lora reads"
+    )
     parser.add_argument("--knowledge", default="", help="a knowledge home, for replies that rest on entries")
     parser.add_argument("--json", required=True, help="the report; - is standard output")
     parser.add_argument("--predictions", default="", help="one line a labelled message (JSON Lines)")

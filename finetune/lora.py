@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 from finetune import adapter_folder
 from finetune.arguments import LAST, LoraArguments, parse
 from finetune.material import prepare
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import Reading, read_files
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
-    Refusal,
     run,
     write_json,
 )
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from chatbot.labels import LabelRows
     from chatbot.prompt import Renderer
     from finetune.material import Material
-    from finetune.records import Transcript
     from knowledge_base.encoder import Encoder
     from knowledge_base.search import KnowledgeBase
 
@@ -45,10 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     say = _say
     began = time.monotonic()
-    _check_output(arguments)
     files = [Path(name) for name in arguments.dataset]
-    transcripts, refusals = _read(arguments, files, say)
-    encoder, knowledge, base = _models(arguments, say)
+    if arguments.dry_run:
+        return _dry_run(arguments, files, say)
+    _check_output(arguments)
+    reading = _read(arguments, files, say)
+    transcripts, refusals = reading.transcripts, reading.refusals
+    base = _base(arguments, say)
+    encoder, knowledge = _knowledge(arguments, say)
     material = prepare(arguments, transcripts, knowledge, say)
     metrics = train_adapter(arguments, material, base, encoder, files, say)
     report = {
@@ -85,22 +87,41 @@ def _check_output(arguments: LoraArguments) -> None:
         raise InputError(f"--resume_from_checkpoint: only the run in {partial} can go on. Give the flag no value.")
 
 
-def _read(arguments: LoraArguments, files: Sequence[Path], say: Any) -> tuple[list[Transcript], list[Refusal]]:
+def _dry_run(arguments: LoraArguments, files: Sequence[Path], say: Any) -> int:
+    """Say what a run would learn from. Nothing is made but the report that `--json` asks for."""
+    from finetune.preview import preview
+
+    reading = _read(arguments, files, say)
+    knowledge = _knowledge(arguments, say)[1] if arguments.knowledge else None
+    found = preview(reading, knowledge, arguments)
+    for file in found:
+        for line in file.lines():
+            say(line)
+    if arguments.json:
+        write_json(
+            arguments.json,
+            {"files": [asdict(file) for file in found], "refused": [asdict(refusal) for refusal in reading.refusals]},
+        )
+    return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
+
+
+def _read(arguments: LoraArguments, files: Sequence[Path], say: Any) -> Reading:
     """Read and check all files and say what was found."""
     from finetune.survey import survey
 
-    transcripts, refusals, warnings = read_transcripts(files)
-    for line in survey(transcripts, refusals, warnings).lines():
+    reading = read_files(files)
+    transcripts, refusals = reading.transcripts, reading.refusals
+    for line in survey(transcripts, refusals, reading.warnings).lines():
         say(line)
     if not transcripts:
         raise InputError(f"{arguments.dataset[0]}: expected conversations, got no usable row. See the reasons above.")
     if refusals and arguments.strict:
         raise InputError(f"--strict: {len(refusals):,} rows were refused. Correct them, or leave out --strict.")
-    return transcripts, refusals
+    return reading
 
 
-def _models(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase | None, Base]:
-    """Find and check the models before any work; what is missing ends the run here."""
+def _base(arguments: LoraArguments, say: Any) -> Base:
+    """Find and check the base before any work; a missing one ends the run here."""
     from chatbot.engines.bases import find_base
 
     if arguments.knowledge:
@@ -109,16 +130,20 @@ def _models(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase 
         current_id(Path(arguments.knowledge))  # what is missing is told before anything heavy is loaded
     base = find_base(arguments.model_name_or_path, arguments.base)
     say(f"base {base.id} ({base.sha256[:12]})")
+    return base
+
+
+def _knowledge(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase | None]:
     from knowledge_base.encoder import load_encoder
 
     encoder = load_encoder(arguments.encoder)
     if not arguments.knowledge:
-        return encoder, None, base
+        return encoder, None
     from knowledge_base.search import KnowledgeBase
 
     knowledge = KnowledgeBase.open(Path(arguments.knowledge), encoder)
     say(f"knowledge {knowledge.snapshot_id}: {len(knowledge.entries):,} entries")
-    return encoder, knowledge, base
+    return encoder, knowledge
 
 
 def train_adapter(
@@ -231,7 +256,7 @@ def _sample(trees: Sequence[Any], max_tokens: int) -> tuple[Any, ...]:
 
 def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path], hashes: Mapping[str, str]) -> None:
     """Keep what a run was started with, and refuse to go on with anything else."""
-    ignored = ("resume_from_checkpoint", "json", "config")
+    ignored = ("resume_from_checkpoint", "json", "config", "dry_run")
     facts = {k: v for k, v in asdict(arguments).items() if k not in ignored}
     facts["dataset_sha256"] = [sha256_of(file) for file in files]
     facts.update({f"{name}_sha256": value for name, value in hashes.items()})  # lessons: the knowledge may have changed

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from knowledge_base.errors import FrontdeskError, InputError
 
@@ -29,14 +29,19 @@ EXIT_INTERRUPTED = 130
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One piece of input that was not used, and why. `line` is 1-based; None means the whole file."""
+    """One piece of input that was not used, and why. `line` is 1-based; None means the whole file.
+
+    `unit` says what `line` counts: in a JSON document records have numbers, in a workbook rows.
+    """
 
     file: str
     line: int | None
     reason: str
+    unit: Literal["line", "record", "row"] = "line"
 
     def __str__(self) -> str:
-        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.reason}"
+        place = "" if self.line is None else f":{self.line}" if self.unit == "line" else f", {self.unit} {self.line}"
+        return f"{self.file}{place}: {self.reason}"
 
 
 class Parser(argparse.ArgumentParser):
