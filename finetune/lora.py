@@ -124,16 +124,16 @@ def _base(arguments: LoraArguments, say: Any) -> Base:
     """Find and check the base before any work; a missing one ends the run here."""
     from chatbot.engines.bases import find_base
 
-    if arguments.knowledge:
-        from knowledge_base.snapshots import current_id
-
-        current_id(Path(arguments.knowledge))  # what is missing is told before anything heavy is loaded
     base = find_base(arguments.model_name_or_path, arguments.base)
     say(f"base {base.id} ({base.sha256[:12]})")
     return base
 
 
 def _knowledge(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase | None]:
+    if arguments.knowledge:
+        from knowledge_base.snapshots import current_id
+
+        current_id(Path(arguments.knowledge))  # what is missing is told before anything heavy is loaded
     from knowledge_base.encoder import load_encoder
 
     encoder = load_encoder(arguments.encoder)
