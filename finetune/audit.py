@@ -145,7 +145,9 @@ def _say_report(report: dict[str, Any], found: Sequence[Finding]) -> None:
     if report["not_judged"]:
         names = ", ".join(f"{shown(name)} {count:,}" for name, count in list(report["not_judged"].items())[:SHOWN])
         _say(f"{len(report['not_judged']):,} intents with too few messages that differ cannot be judged: {names}")
-    _say(f"{len(found):,} messages look mislabelled")
+    _say(
+        f"{len(found):,} messages look mislabelled, most suspicious first; the smaller that share, the more of them are right"
+    )
     for finding in found[:SHOWN]:
         _say(
             f"  {finding.file}:{finding.line}: {shown(finding.text)} is {shown('|'.join(finding.given))} "
