@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot import policy, writer
 from chatbot.errors import BusyError, TurnError
-from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding
+from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding, previous_message
 from knowledge_base.entry import Entry, Hit
 
 if TYPE_CHECKING:
@@ -203,16 +203,14 @@ def _find(parts: Parts, turn: Turn, settings: Settings) -> Sequence[Hit]:
 
     Where the likeliest intent is set to be answered by one entry only, no other entry is a hit.
     """
-    context = next((m.content for m in reversed(turn.messages[:-1]) if m.role == "user"), "")
     hits = parts.knowledge.search(
         turn.messages[-1].content,
-        context=context,
+        context=previous_message(turn.messages, -1),
         recent=turn.recent,
         k=SEARCHED_ENTRIES,
         scorer=parts.calibration.scorer if parts.calibration else None,
     )
-    intents = turn.understanding.intent
-    likeliest = settings.intents.get(max(intents, key=lambda name: intents[name], default=""))
+    likeliest = settings.intents.get(next(iter(turn.understanding.intent), ""))
     return [hit for hit in hits if hit.entry.id == likeliest.entry] if likeliest and likeliest.strict else hits
 
 

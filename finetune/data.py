@@ -17,7 +17,7 @@ from chatbot import gate
 from chatbot.labels import OUT_OF_SCOPE
 from chatbot.model import SHOWN_ENTRIES
 from chatbot.prompt import Renderer
-from chatbot.types import Message
+from chatbot.types import Message, previous_message
 from finetune.redaction import PLACEHOLDERS
 from finetune.tree import ROOT, Node, Tree
 from knowledge_base.entry import Entry
@@ -116,7 +116,7 @@ def _turn(
     found = _found(knowledge, messages, index)
     unanswerable = OUT_OF_SCOPE in messages[index].intents or human_action(reply) == "decline"
     refusal = (Evidence(found[:SHOWN_ENTRIES], "none"),) if found and unanswerable else ()
-    if reply.author in ("bot", "approved"):
+    if by_bot(reply):
         counts["written by a bot"] += 1
         return Turn(index, evidence=refusal)
     if reply.content == reply.action:  # stories of other bots know steps without words
@@ -191,11 +191,6 @@ def _found(knowledge: KnowledgeBase | None, messages: Sequence[Message], index: 
         return ()
     hits = knowledge.search(messages[index].content, context=previous_message(messages, index), k=2 * SHOWN_ENTRIES)
     return tuple(hit.entry for hit in hits)
-
-
-def previous_message(messages: Sequence[Message], index: int) -> str:
-    """Return the customer's message before the one at `index`, or an empty string."""
-    return next((m.content for m in reversed(messages[:index]) if m.role == "user"), "")
 
 
 def _shown(
@@ -311,9 +306,14 @@ def _tree(
 
 def human_action(reply: Message | None) -> str | None:
     """Return the next step that a person took with a message; the bot's own steps teach nothing."""
-    if reply is None or reply.role != "assistant" or reply.author in ("bot", "approved"):
+    if reply is None or reply.role != "assistant" or by_bot(reply):
         return None
     return reply.action
+
+
+def by_bot(reply: Message) -> bool:
+    """Say whether the bot decided on a reply, and no person: it teaches nothing and judges nothing."""
+    return reply.author in ("bot", "approved")
 
 
 def _targets(messages: Sequence[Message], index: int, labels: Labels) -> dict[str, dict[int, float]]:
