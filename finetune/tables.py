@@ -33,8 +33,8 @@ _LEGACY_ENCODINGS = (
 _DELIMITERS = (",", ";", "\t")
 
 
-class TableError(Exception):
-    """The table, or one row of it, cannot be read; `line` is 1-based, None means the whole file."""
+class UnreadableError(Exception):
+    """A file, or one row of a table, cannot be read; `line` is 1-based, None means the whole file."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
@@ -60,19 +60,19 @@ class Table:
     columns: tuple[str, ...]
     header_line: int
 
-    def rows(self) -> Iterator[Row | TableError]:
+    def rows(self) -> Iterator[Row | UnreadableError]:
         """Yield each row behind the header; a row that cannot be read comes as the error that says why."""
         for line, cells in _records(self.text, self.delimiter):
             if line <= self.header_line:
                 continue
-            if isinstance(cells, TableError):
+            if isinstance(cells, UnreadableError):
                 yield cells
             elif any(cell.strip() for cell in cells):
                 yield self._row(line, cells)
 
-    def _row(self, line: int, cells: list[str]) -> Row | TableError:
+    def _row(self, line: int, cells: list[str]) -> Row | UnreadableError:
         if len(cells) != len(self.columns):
-            return TableError(f"expected {len(self.columns)} cells, got {len(cells)}", line)
+            return UnreadableError(f"expected {len(self.columns)} cells, got {len(cells)}", line)
         return Row(line, dict(zip(self.columns, cells, strict=True)))
 
 
@@ -84,7 +84,7 @@ def read_table(data: bytes, layouts: Sequence[Sequence[str]]) -> Table:
         layouts: for each form of table that is understood, the names of its required columns.
 
     Raises:
-        TableError: the encoding cannot be told, or no header names the columns of a layout.
+        UnreadableError: the encoding cannot be told, or no header names the columns of a layout.
     """
     text, encoding = decode(data)
     seen: tuple[str, ...] = ()
@@ -93,18 +93,18 @@ def read_table(data: bytes, layouts: Sequence[Sequence[str]]) -> Table:
         if any(set(layout) <= set(columns) for layout in layouts):
             twice = sorted({name for name in columns if name and columns.count(name) > 1})
             if twice:
-                raise TableError(f"expected every column once, got {_listed(twice)} twice", line)
+                raise UnreadableError(f"expected every column once, got {_listed(twice)} twice", line)
             return Table(text, encoding, delimiter, columns, line)
         seen = columns if len(columns) > len(seen) else seen
     expected = " or ".join(",".join(layout) for layout in layouts)
-    raise TableError(f"expected a header with the columns {expected}, got {_listed(seen) or 'an empty file'}", 1)
+    raise UnreadableError(f"expected a header with the columns {expected}, got {_listed(seen) or 'an empty file'}", 1)
 
 
 def decode(data: bytes) -> tuple[str, str]:
     """Return the text and the name of the encoding it was read as.
 
     Raises:
-        TableError: no known encoding fits.
+        UnreadableError: no known encoding fits.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -123,7 +123,7 @@ def _decode_as(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeError as error:
-        raise TableError(f"expected text in a known encoding, got bytes that are not {encoding}") from error
+        raise UnreadableError(f"expected text in a known encoding, got bytes that are not {encoding}") from error
 
 
 def _legacy_encoding(data: bytes) -> str:
@@ -132,7 +132,7 @@ def _legacy_encoding(data: bytes) -> str:
     matches = from_bytes(data, cp_isolation=list(_LEGACY_ENCODINGS))
     best = matches.best()
     if best is None:
-        raise TableError("expected text in a known encoding (UTF-8 is safest), got bytes that fit none")
+        raise UnreadableError("expected text in a known encoding (UTF-8 is safest), got bytes that fit none")
     # The single-byte encodings differ in few letters: of equally plausible ones the commonest is meant.
     equal = [match.encoding for match in matches if match.chaos <= best.chaos]
     return "cp1252" if best.encoding == "cp1250" and "cp1252" in equal else best.encoding
@@ -140,14 +140,14 @@ def _legacy_encoding(data: bytes) -> str:
 
 def _header(text: str, delimiter: str) -> tuple[int, tuple[str, ...]]:
     for line, cells in _records(text, delimiter):
-        if isinstance(cells, TableError):
+        if isinstance(cells, UnreadableError):
             return line, ()
         if any(cell.strip() for cell in cells):
             return line, tuple(cell.strip().casefold() for cell in cells)
     return 1, ()
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | TableError]]:
+def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | UnreadableError]]:
     # newline="" keeps line ends inside quoted cells; the reader counts them, so a row knows where it began.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     while True:
@@ -157,7 +157,7 @@ def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | Table
         except StopIteration:
             return
         except csv.Error as error:
-            yield line, TableError(_csv_reason(str(error), line, reader.line_num), line)
+            yield line, UnreadableError(_csv_reason(str(error), line, reader.line_num), line)
 
 
 def _csv_reason(message: str, first: int, last: int) -> str:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from finetune import rows
-from finetune.documents import DocumentError, decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
+from finetune.documents import decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
 from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
-from finetune.tables import Row, Table, TableError, read_table
+from finetune.tables import Row, Table, UnreadableError, read_table
 from finetune.workbook import Sheet, read_sheet
 from knowledge_base.command import Refusal
 
@@ -105,7 +105,7 @@ class _Collection:
                     self._read_long(path, file)
                 else:
                     self._read_whole(path, kind, whole(file))
-        except (DocumentError, TableError) as error:
+        except UnreadableError as error:
             self._refuse(path, error.line, error.reason)
         except _DAMAGED:
             self._refuse(path, None, "expected whole gzip data, got a damaged or cut file")
@@ -201,7 +201,7 @@ class _Collection:
         """Read JSON or JSON Lines; returns False for a file that is neither."""
         try:
             document = read_json(text)
-        except DocumentError:
+        except UnreadableError:
             first = text.lstrip().partition("\n")[0]
             if kind in _TABLES or not isinstance(json_line(first.encode("utf-8", "replace")), dict):
                 return False
@@ -215,9 +215,9 @@ class _Collection:
     def _read_text(self, path: Path, data: bytes) -> None:
         try:
             table = read_table(data, rows.LAYOUTS)
-        except TableError as error:
+        except UnreadableError as error:
             expected = "ChatML, JSON, Rasa's YAML or a table with the columns that data-formats.md names"
-            raise DocumentError(f"expected {expected}, got other text") from error
+            raise UnreadableError(f"expected {expected}, got other text") from error
         self._read_rows(path, table, "line")
 
     def _read_document(self, path: Path, document: object) -> None:
@@ -231,7 +231,7 @@ class _Collection:
         if set(groups) <= {""} and not any(isinstance(v, dict) and "messages" in v for _, v in values):
             held = document[0] if isinstance(document, list) and document else document
             got = f"the keys {shown(', '.join(map(str, held)))}" if isinstance(held, dict) and held else shown(held)
-            raise DocumentError(f"expected conversations in a form that data-formats.md names, got {got}")
+            raise UnreadableError(f"expected conversations in a form that data-formats.md names, got {got}")
         for importer, placed in groups.values():
             if importer is None:
                 self._import(path, _OURS, (_own(number, value) for number, value in placed), "record")
@@ -272,7 +272,9 @@ class _Collection:
             except RefusedError as error:
                 self._refuse(path, lines[error.message or 0], error.reason, unit)
 
-    def _readable(self, path: Path, found: Iterable[Row | TableError], unit: Literal["line", "row"]) -> Iterator[Row]:
+    def _readable(
+        self, path: Path, found: Iterable[Row | UnreadableError], unit: Literal["line", "row"]
+    ) -> Iterator[Row]:
         for row in found:
             if isinstance(row, Row):
                 yield row

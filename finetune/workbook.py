@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-from finetune.tables import Row, TableError
+from finetune.tables import Row, UnreadableError
 
 _MAX_UNPACKED = 512 * 2**20
 _MAX_PARTS = 4096
@@ -28,12 +28,12 @@ class Sheet:
     others: tuple[str, ...] = ()
     encoding: str = "utf-8"
 
-    def rows(self) -> Iterator[Row | TableError]:
+    def rows(self) -> Iterator[Row | UnreadableError]:
         """Yield each row behind the header that holds anything."""
         width = len(self.columns)
         for number, cells in self.cells:
             if any(cell.strip() for cell in cells[width:]):
-                yield TableError(f"expected {width} cells, got more", number)
+                yield UnreadableError(f"expected {width} cells, got more", number)
                 continue
             padded = (*cells[:width], *[""] * (width - len(cells)))
             yield Row(number, dict(zip(self.columns, padded, strict=True)))
@@ -43,13 +43,15 @@ def read_sheet(data: bytes, layouts: Sequence[Sequence[str]]) -> Sheet:
     """Return the first sheet whose header holds all columns of one of the `layouts`.
 
     Raises:
-        TableError: it is no workbook, it is larger than it may be, or no sheet has such a header.
+        UnreadableError: it is no workbook, it is larger than it may be, or no sheet has such a header.
     """
     _check_archive(data)
     try:
         sheets = _sheets(data)
     except Exception as error:  # a damaged workbook makes the library raise whatever it meets first
-        raise TableError(f"expected a whole XLSX workbook, got one that cannot be read ({_said(error)})") from error
+        raise UnreadableError(
+            f"expected a whole XLSX workbook, got one that cannot be read ({_said(error)})"
+        ) from error
     seen: tuple[str, ...] = ()
     for name, rows in sheets:
         for number, cells in rows[:_HEADER_WITHIN]:
@@ -57,13 +59,13 @@ def read_sheet(data: bytes, layouts: Sequence[Sequence[str]]) -> Sheet:
             if any(set(layout) <= set(columns) for layout in layouts):
                 twice = sorted({column for column in columns if column and columns.count(column) > 1})
                 if twice:
-                    raise TableError(f"expected every column once, got {', '.join(twice)[:80]} twice", number)
+                    raise UnreadableError(f"expected every column once, got {', '.join(twice)[:80]} twice", number)
                 behind = tuple(row for row in rows if row[0] > number)
                 others = tuple(other for other, _ in sheets if other != name)
                 return Sheet(columns, number, behind, others)
             seen = seen or columns
     expected = " or ".join(",".join(layout) for layout in layouts)
-    raise TableError(f"expected a sheet with the columns {expected}, got {', '.join(seen)[:80] or 'empty sheets'}")
+    raise UnreadableError(f"expected a sheet with the columns {expected}, got {', '.join(seen)[:80] or 'empty sheets'}")
 
 
 def _check_archive(data: bytes) -> None:
@@ -72,10 +74,10 @@ def _check_archive(data: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, EOFError, OSError, NotImplementedError, IndexError) as error:
-        raise TableError(f"expected a whole XLSX workbook, got a damaged one ({_said(error)})") from error
+        raise UnreadableError(f"expected a whole XLSX workbook, got a damaged one ({_said(error)})") from error
     size = sum(part.file_size for part in parts)
     if size > _MAX_UNPACKED or len(parts) > _MAX_PARTS:
-        raise TableError(f"expected a workbook of at most {_MAX_UNPACKED:,} bytes unpacked, got {size:,}")
+        raise UnreadableError(f"expected a workbook of at most {_MAX_UNPACKED:,} bytes unpacked, got {size:,}")
 
 
 def _sheets(data: bytes) -> list[tuple[str, list[tuple[int, tuple[str, ...]]]]]:
