@@ -39,7 +39,7 @@ FLAGS = (
 PASSWORD = "correct horse battery staple"
 INPUT = "#fd-input textarea"
 MILLISECONDS = 60_000  # how long anything may take to appear
-RELOADS = 5
+RELOADS = 5  # of a page that also reloads itself: it does so once, which may meet more than one try
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not REQUIRED, reason="Chromium is not installed (apt-get install chromium)"
@@ -126,7 +126,7 @@ def open_chat(context: Any, url: str) -> Any:
 
 
 def ready(page: Any) -> None:
-    """Wait until a page, or a frame, has what its load event brings: the ticket comes last of all and hidden."""
+    """Wait until a page, or a frame, has what its load event brings; the hidden ticket is part of that."""
     from playwright.sync_api import expect
 
     expect(page.locator("#fd-ticket").locator("textarea, input")).not_to_have_value("", timeout=MILLISECONDS)
@@ -137,7 +137,7 @@ def reload(page: Any) -> None:
 
     Gradio's client that lost its server in the middle of a call asks every two seconds whether it is back, and then
     calls `location.reload()`. Of two reloads that meet, Chromium refuses or aborts ours with one of these errors; the
-    page reloads itself once only, so the next try meets nothing.
+    page reloads itself once only, so that a later try meets nothing.
     """
     from playwright.sync_api import Error
 
