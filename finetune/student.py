@@ -42,6 +42,11 @@ class Student(nn.Module):
             student.rows[name].data = torch.from_numpy(rows.rows[name]).to(student.rows[name].device)
         return student
 
+    @property
+    def n_labels(self) -> dict[str, int]:
+        """How many labels each set has."""
+        return {name: len(rows) for name, rows in self.rows.items()}
+
     def hidden(self, pack: Mapping[str, Tensor]) -> Tensor:
         """Return the (n_tokens, hidden size) final states of a pack."""
         body = self.model.get_base_model().base_model
@@ -144,8 +149,7 @@ class Reader:
 
         The rows of a set follow the pack's readings that have this set among their labels.
         """
-        n_labels = {name: len(rows) for name, rows in self._student.rows.items()}
-        batch = {name: value.to(self._device) for name, value in tensors([pack], n_labels).items()}
+        batch = {name: value.to(self._device) for name, value in tensors([pack], self._student.n_labels).items()}
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             states = self._student.hidden(batch)
             read = {

@@ -20,9 +20,9 @@ from chatbot.model import DialogueModel
 from chatbot.prompt import Renderer
 from chatbot.types import Message
 from finetune.data import Evidence, Labels, Lesson, Turn, trees, variants
+from finetune.plan import Packs, Schedule, TrainingData
 from finetune.records import Transcript
 from finetune.student import Reader, Student, tensors
-from finetune.training import Packs, Schedule, TrainingData
 from finetune.tree import ROOT, Node, Tree, group, pack, path
 from knowledge_base.entry import Entry
 
