@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from finetune import processes
 from finetune.clock import Clock
 from finetune.student import Student
 from finetune.unfinished import write_whole
@@ -54,11 +55,14 @@ class Marker(TrainerCallback):  # type: ignore[misc]
         self._trainer._globalstep_last_logged = self._resumed.logged
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Write the mark."""
-        loss, logged = float(self._trainer._tr_loss), self._trainer._globalstep_last_logged
-        stand = Stand(state.global_step, self._clock.seconds, loss, logged)
-        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        write_whole(folder / COMPLETE, json.dumps(asdict(stand)))
+        """Write the mark, when every process has written its part."""
+        losses = processes.everyone(float(self._trainer._tr_loss))
+        loss, logged = sum(losses) / len(losses), self._trainer._globalstep_last_logged
+        if processes.rank() == 0:
+            stand = Stand(state.global_step, self._clock.seconds, loss, logged)
+            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            write_whole(folder / COMPLETE, json.dumps(asdict(stand)))
+        processes.everyone(None)  # nobody ends, and ends the others by it, before the mark stands
 
 
 class Best(TrainerCallback):  # type: ignore[misc]
@@ -75,6 +79,8 @@ class Best(TrainerCallback):  # type: ignore[misc]
         from safetensors.torch import save_file
 
         loss = float(metrics["eval_loss"])
+        if processes.rank():
+            return
         if self._score.exists() and json.loads(self._score.read_text(encoding="utf-8"))["loss"] <= loss:
             return
         aside = self._path.with_suffix(".new")

@@ -8,6 +8,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from finetune import processes
+
 Now = Callable[[], float]
 
 
@@ -15,7 +17,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]
     """Counts the time that a run takes and ends it when that is used up, with an evaluation and a checkpoint.
 
     `used` seconds were taken before by processes of the same run. Without a limit (`max_minutes` 0) the share stays 0.
-    It is read once a step, so that all who ask within a step are told the same.
+    It is read once a step, so that all who ask within a step are told the same, in every process.
     """
 
     def __init__(self, max_minutes: float, used: float = 0.0, now: Now = time.monotonic) -> None:
@@ -38,7 +40,7 @@ class Clock(TrainerCallback):  # type: ignore[misc]
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         """Read the clock, just before the learning rate of the next step is set."""
-        self.seconds = self._now() - self._began
+        self.seconds = max(processes.everyone(self._now() - self._began))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         """Stop when the time is up."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from finetune import processes
+
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -38,6 +40,7 @@ class Interruption(TrainerCallback):  # type: ignore[misc]
         self.asked = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        """Stop with a checkpoint."""
+        """Stop with a checkpoint, in every process when one of them was told to."""
+        self.asked = any(processes.everyone(self.asked))
         if self.asked:
             control.should_training_stop = control.should_save = True

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune import adapter_folder, unfinished
+from finetune import adapter_folder, processes, unfinished
 from finetune.arguments import LoraArguments, parse
 from finetune.material import prepare
 from finetune.transcripts import Reading, read_files
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: LoraArguments) -> int:
-    say = _say
+    say = _say if processes.rank() == 0 else lambda _text: None
     began = time.monotonic()
     files = [Path(name) for name in arguments.dataset]
     if arguments.dry_run:
@@ -63,7 +63,11 @@ def _main(arguments: LoraArguments) -> int:
     try:
         metrics = train_adapter(arguments, material, base, encoder, files, say)
     except KeyboardInterrupt:
+        if processes.rank():
+            return EXIT_DONE  # anything else, and torchrun would end the first process before it has spoken
         raise KeyboardInterrupt(unfinished.how_to_go_on(arguments)) from None
+    if processes.rank():
+        return EXIT_DONE  # the first process measures and writes what all have learnt
     report = {
         "output_dir": arguments.output_dir,
         "conversations": len(transcripts),
@@ -155,6 +159,7 @@ def train_adapter(
     from finetune.student import Student, has_fast_bfloat16, load_base
     from finetune.training import train
 
+    processes.join()
     torch.manual_seed(arguments.seed)
     bf16 = has_fast_bfloat16() if arguments.bf16.lower() == "auto" else arguments.bf16.lower() == "true"
     renderer = Renderer(BaseTokenizer(base.folder), turn_marks(base.folder))
@@ -180,6 +185,8 @@ def train_adapter(
     data = TrainingData(tuple(renderer.system), rounds, validation, n_labels)
     taught = repr((material.labels.sets, material.part("train"))).encode()
     models = {"base": base.sha256, "encoder": encoder.sha256, "lessons": hashlib.sha256(taught).hexdigest()}
+    if len(set(map(str, processes.everyone(models)))) > 1:
+        raise InputError("the processes read different data, knowledge or models. Give all of them the same.")
     unfinished.remember(arguments, files, models)
     partial = arguments.partial()
     schedule = Schedule(
@@ -201,6 +208,9 @@ def train_adapter(
         max_grad_norm=arguments.max_grad_norm,
     )
     history = train(student, data, schedule, partial / "work", say)
+    processes.leave()
+    if processes.rank():
+        return {}
     rows, metrics = _witnesses(material, student, renderer, grown, encoder, arguments, bf16=bf16)
     for name, value in metrics.items():
         say(f"{name}: {json.dumps(value)}")

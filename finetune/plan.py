@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from finetune import processes
 from finetune.student import Student, tensors
 from finetune.tree import Pack, Tree, group, pack
 from finetune.unfinished import write_whole
@@ -72,7 +73,7 @@ class Packs(Dataset[Pack]):
             share = min(1.0, schedule.passes - number)
             self._groups += groups[: max(1, round(share * len(groups)))]
         if steps:
-            del self._groups[steps * schedule.accumulation :]
+            del self._groups[steps * packs_a_step(schedule) :]
 
     def __len__(self) -> int:
         return len(self._groups)
@@ -91,24 +92,34 @@ def plan(student: Student, data: TrainingData, schedule: Schedule, folder: Path)
     if kept.exists():
         facts = json.loads(kept.read_text(encoding="utf-8"))
         return int(facts["steps"]), float(facts["seconds_a_step"])
-    packs = Packs(data, schedule)
-    steps = max(1, math.ceil(len(packs) / schedule.accumulation))
-    steps = min(steps, schedule.max_steps or steps)
-    seconds = 0.0
-    if schedule.max_minutes:
-        seconds = _seconds_a_pack(student, packs, schedule) * schedule.accumulation
-        evaluation = _seconds_of_evaluation(data, schedule, seconds)
-        budget = schedule.max_minutes * 60 * 0.97 - evaluation * schedule.evaluations
-        steps = max(1, min(steps, int(budget / seconds)))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(kept, json.dumps({"steps": steps, "seconds_a_step": seconds}))
+    steps, seconds = processes.everyone(_planned(student, data, schedule))[0]
+    if processes.rank() == 0:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(kept, json.dumps({"steps": steps, "seconds_a_step": seconds}))
     return steps, seconds
+
+
+def _planned(student: Student, data: TrainingData, schedule: Schedule) -> tuple[int, float]:
+    packs = Packs(data, schedule)
+    steps = max(1, math.ceil(len(packs) / packs_a_step(schedule)))
+    steps = min(steps, schedule.max_steps or steps)
+    if not schedule.max_minutes:
+        return steps, 0.0
+    seconds = _seconds_a_pack(student, packs, schedule) * schedule.accumulation
+    evaluation = _seconds_of_evaluation(data, schedule, seconds)
+    budget = schedule.max_minutes * 60 * 0.97 - evaluation * schedule.evaluations
+    return max(1, min(steps, int(budget / seconds))), seconds
+
+
+def packs_a_step(schedule: Schedule) -> int:
+    """Return how many packs an optimizer step learns from, in all processes together."""
+    return schedule.accumulation * processes.number()
 
 
 def _seconds_of_evaluation(data: TrainingData, schedule: Schedule, seconds_a_step: float) -> float:
     """Estimate one evaluation: reading costs about a third of learning."""
     packs = len(group(data.validation, schedule.pack_tokens))
-    return packs * seconds_a_step / schedule.accumulation / 2.5
+    return packs * seconds_a_step / packs_a_step(schedule) / 2.5
 
 
 def _seconds_a_pack(student: Student, packs: Packs, schedule: Schedule) -> float:
@@ -122,6 +133,8 @@ def _seconds_a_pack(student: Student, packs: Packs, schedule: Schedule) -> float
         with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bf16):
             loss = student(**batch)["loss"]
         loss.backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)  # a GPU is told what to do before it has done it
         times.append(time.perf_counter() - began)
     student.zero_grad()
     return float(np.mean(times[1:]))

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import set_seed
 
 from chatbot.labels import log_softmax
+from finetune import processes
 from finetune.checkpoints import WEIGHTS, Best, Marker, Stand, last_complete, remove_others
 from finetune.clock import Clock, Now
 from finetune.interruption import Interruption
@@ -23,37 +25,47 @@ from finetune.student import ROWS_PREFIX, Reader, Student, tensors
 from finetune.tree import group, pack
 from finetune.witness import cross_entropy, fit_temperature
 
+Array = NDArray[Any]
+WRITTEN = "written"
+
 
 def evaluate(student: Student, data: TrainingData, schedule: Schedule) -> dict[str, float]:
     """Return the losses on the validation trees: a set's calibrated cross-entropy and accuracy, and a word's.
 
     `loss` is their sum. Labels are judged after fitting a temperature, since one is fitted before serving.
     """
-    reader = Reader(student, bf16=schedule.bf16)
-    sizes = student.n_labels
-    read: dict[str, list[Any]] = {name: [] for name in sizes}
-    truth: dict[str, list[Any]] = {name: [] for name in sizes}
-    words: list[Any] = []
-    for trees in group(data.validation, schedule.pack_tokens):
-        flat = pack(data.system, trees)
-        logprobs, written = reader.read(flat)
-        words.append(written)
-        batch = tensors([flat], sizes)
-        for name, values in logprobs.items():
-            read[name].append(values)
-            truth[name].append(batch[f"{name}.targets"].numpy())
-    student.train()
+    read = [one for part in processes.everyone(_read(student, data, schedule)) for one in part]
     found: dict[str, float] = {}
-    for name in sizes:
-        if read[name]:
-            values, targets = np.concatenate(read[name]), np.concatenate(truth[name])
+    for name in student.n_labels:
+        rows = [(values, targets) for read_set, values, targets in read if read_set == name]
+        if rows:
+            values, targets = (np.concatenate(arrays) for arrays in zip(*rows, strict=True))
             temperature = fit_temperature(values, targets)
             found[f"{name}_loss"] = cross_entropy(log_softmax(values / temperature), targets)
             hit = targets[np.arange(len(targets)), values.argmax(-1)] > 0
             found[f"{name}_accuracy"] = float(hit.mean())
-    if sum(len(w) for w in words):
+    words = [values for name, values, _ in read if name == WRITTEN and len(values)]
+    if words:
         found["written_loss"] = float(-np.concatenate(words).mean())
     return {"loss": sum(value for name, value in found.items() if name.endswith("_loss")), **found}
+
+
+def _read(student: Student, data: TrainingData, schedule: Schedule) -> list[tuple[str, Array, Array]]:
+    """Return what this process reads of the validation trees, its share of the packs.
+
+    It is a list of (set, (n, n_labels) log-probabilities, targets of the same shape), and of (WRITTEN, (n_words,)
+    log-probabilities, ids).
+    """
+    reader = Reader(student, bf16=schedule.bf16)
+    found: list[tuple[str, Array, Array]] = []
+    for trees in group(data.validation, schedule.pack_tokens)[processes.rank() :: processes.number()]:
+        flat = pack(data.system, trees)
+        logprobs, words = reader.read(flat)
+        batch = tensors([flat], student.n_labels)
+        found += [(name, values, batch[f"{name}.targets"].numpy()) for name, values in logprobs.items()]
+        found.append((WRITTEN, words, flat.targets))
+    student.train()
+    return found
 
 
 class PackTrainer(Trainer):  # type: ignore[misc]
@@ -150,8 +162,9 @@ def train(
         KeyboardInterrupt: a signal told the run to stop; a checkpoint of its last step is there.
     """
     set_seed(schedule.seed)
-    resumed = last_complete(folder)
-    remove_others(folder, resumed)
+    resumed = processes.everyone(last_complete(folder))[0]
+    if processes.rank() == 0:
+        remove_others(folder, resumed)
     steps, seconds = plan(student, data, schedule, folder)
     stand = Stand.of(resumed)
     if resumed:
@@ -160,6 +173,7 @@ def train(
     say(f"training: {steps:,} steps{budget}")
     clock = Clock(schedule.max_minutes, stand.seconds, now)
     arguments = _arguments(schedule, steps, folder, evaluates=bool(data.validation))
+    arguments._n_gpu = min(1, arguments.n_gpu)  # else the Trainer would cut a pack in pieces, one for each GPU
     if clock.share >= 1:  # a process before this one had used up the time: nothing is left to learn
         steps = arguments.max_steps = stand.step
     os.environ.setdefault("TENSORBOARD_LOGGING_DIR", str(folder.parent / "logs"))
@@ -209,6 +223,7 @@ def _arguments(schedule: Schedule, steps: int, folder: Path, *, evaluates: bool)
         data_seed=schedule.seed,
         bf16=schedule.bf16,
         use_cpu=not torch.cuda.is_available(),
+        ddp_find_unused_parameters=True,  # a pack need not have labels of every set
         report_to=[] if schedule.report_to == "none" else [schedule.report_to],
         remove_unused_columns=False,
         disable_tqdm=True,

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from finetune import processes
 from finetune.arguments import LAST, LoraArguments
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import sha256_of
+
+PROCESSES = "number of processes"
 
 
 def check_output(arguments: LoraArguments) -> None:
@@ -40,6 +43,7 @@ def remember(arguments: LoraArguments, files: Sequence[Path], hashes: Mapping[st
     """
     ignored = ("resume_from_checkpoint", "json", "config", "dry_run")
     facts = {k: v for k, v in asdict(arguments).items() if k not in ignored}
+    facts[PROCESSES] = processes.number()
     facts["dataset_sha256"] = [sha256_of(file) for file in files]
     facts.update({f"{name}_sha256": value for name, value in hashes.items()})  # lessons: the knowledge may have changed
     partial = arguments.partial()
@@ -47,13 +51,14 @@ def remember(arguments: LoraArguments, files: Sequence[Path], hashes: Mapping[st
     kept = partial / "arguments.json"
     text = json.dumps(facts, sort_keys=True)
     if not kept.exists():
-        write_whole(kept, text)
+        if processes.rank() == 0:
+            write_whole(kept, text)
         return
     before = json.loads(kept.read_text(encoding="utf-8"))
     changed = [name for name, value in json.loads(text).items() if before.get(name) != value]
     if changed:
         name = min(changed, key=lambda one: one.endswith("_sha256"))  # a flag tells more than what follows from it
-        what = name.removesuffix("_sha256") if name.endswith("_sha256") else f"--{name}"
+        what = f"--{name}" if hasattr(arguments, name) else name.removesuffix("_sha256")
         raise InputError(
             f"--resume_from_checkpoint: the run in {partial} was started with another {what} "
             f"({before.get(name)}). Give the same flags, data and knowledge."

@@ -500,7 +500,7 @@ def process(
     """Run the training command in a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SIGNAL_AT": signal_at, "OMP_NUM_THREADS": "1"}
     started = [sys.executable, *launcher, str(ROOT / "tests" / "tiny_lora.py"), *command]
-    return subprocess.run(started, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=250, check=False)
+    return subprocess.run(started, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -511,6 +511,7 @@ def straight(flags: Flags, tiny_base: Path, tmp_path_factory: pytest.TempPathFac
     return output
 
 
+@pytest.mark.timeout(1500)  # some seconds on a free machine
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_run_that_is_told_to_stop_keeps_its_last_step_and_goes_on_to_the_same_losses(
     flags: Flags, tiny_base: Path, straight: Path, tmp_path: Path, name: str
@@ -529,6 +530,34 @@ def test_a_run_that_is_told_to_stop_keeps_its_last_step_and_goes_on_to_the_same_
     assert last_complete(work) == str(work / "checkpoint-4")
     assert lora.main([*command, "--resume_from_checkpoint"]) == EXIT_DONE
     assert losses(output) == pytest.approx(losses(straight), abs=1e-3)
+
+
+@pytest.mark.timeout(1500)  # half a minute on a free machine
+def test_two_processes_learn_what_one_learns_from_as_many_packs_a_step(
+    flags: Flags, tiny_base: Path, tmp_path: Path
+) -> None:
+    """The first of the two is told to stop, and both are started again."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    options: dict[str, object] = {"model_name_or_path": tiny_base, "base": "absent", "max_minutes": 60}
+    assert lora.main(flags(one, **options, gradient_accumulation_steps=2)) == EXIT_DONE
+    command, launcher = flags(two, **options), ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    stopped = process(command, signal_at="3:SIGTERM", launcher=launcher)
+    assert stopped.returncode == 1, "torchrun ends with 1 whatever its processes end with"
+    assert stopped.stderr.count("interrupted: what was learnt is kept in") == 1
+    assert Path(str(last_complete(tmp_path / "two.partial" / "work"))).name == "checkpoint-4"
+    with pytest.raises(InputError, match=r"started with another number of processes \(2\)"):
+        lora.main([*command, "--resume_from_checkpoint"])
+    ended = process([*command, "--resume_from_checkpoint"], launcher=launcher)
+    assert ended.returncode == EXIT_DONE, ended.stderr
+    assert ended.stderr.count("resuming from checkpoint-4") == 1
+    assert ended.stderr.count("the adapter is in") == 1
+    assert losses(two) == pytest.approx(losses(one), abs=1e-3)
+    weights = [load_file(folder / "adapter_model.safetensors") for folder in (one, two)]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-2, rtol=1e-2)
+    figures = [json.loads((folder / "run.json").read_text(encoding="utf-8"))["metrics"] for folder in (one, two)]
+    assert figures[0]["intent"] == figures[1]["intent"]
+    assert Adapter.open(two).base_id == str(tiny_base)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
