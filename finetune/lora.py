@@ -154,6 +154,7 @@ def train_adapter(
 
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
     from chatbot.prompt import Renderer
+    from finetune.card import write_card
     from finetune.data import trees, variants
     from finetune.plan import Schedule, TrainingData, count_tokens
     from finetune.student import Student, has_fast_bfloat16, load_base
@@ -216,7 +217,7 @@ def train_adapter(
         say(f"{name}: {json.dumps(value)}")
     adapter = _empty(partial / "adapter")
     adapter_folder.save_weights(adapter, student, rows, base)
-    adapter_folder.write_card(adapter / "README.md", base, material, metrics)
+    write_card(adapter / "README.md", arguments, material, base, files, metrics, history)
     adapter_folder.write_run(adapter, arguments, material, base, encoder, files, metrics, history)
     adapter_folder.plot_losses(adapter / "loss.png", history)
     adapter_folder.copy_logs(partial / "logs", adapter)
