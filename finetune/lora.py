@@ -241,17 +241,26 @@ def _peft(model: Any, arguments: LoraArguments) -> Any:
     from peft import LoraConfig, get_peft_model
 
     names = arguments.lora_target_modules
+    # A single name is a module's, as several are; PEFT would take it for a pattern of whole paths.
+    pattern = len(names) == 1 and not names[0].replace(".", "").isidentifier()
     config = LoraConfig(
         r=arguments.lora_r,
         lora_alpha=arguments.lora_alpha,
         lora_dropout=arguments.lora_dropout,
-        target_modules=names[0] if len(names) == 1 else list(names),
+        target_modules=names[0] if pattern else list(names),
+        use_rslora=arguments.use_rslora,
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"--lora_target_modules {' '.join(names)}: {error}") from error
+    if any(hasattr(one, "lora_A") for one in (model.get_input_embeddings(), model.get_output_embeddings())):
+        raise InputError(
+            f"--lora_target_modules {' '.join(names)}: expected modules between the embeddings and the output matrix, "
+            "got one of these. Leave it out."
+        )
+    return adapted
 
 
 def _sample(trees: Sequence[Any], max_tokens: int) -> tuple[Any, ...]:

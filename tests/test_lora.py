@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import HashEncoder, WordEncoder, fill
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
+from scipy.stats import binomtest
 
 from chatbot.engines.bases import WHEELS, Wheel, find_base
 from chatbot.errors import AdapterError, InputError, ModelError
@@ -38,7 +40,7 @@ from finetune.transcripts import read_transcripts
 from finetune.tree import pack, path
 from knowledge_base.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
-from knowledge_base.manifest import MANIFEST, sha256_of, verify
+from knowledge_base.manifest import MANIFEST, seal, sha256_of, verify
 from knowledge_base.search import KnowledgeBase
 
 pytestmark = [
@@ -217,6 +219,62 @@ def test_the_report_says_what_was_found(trained: Path) -> None:
     report = json.loads(trained.with_name("report.json").read_text(encoding="utf-8"))
     assert (report["conversations"], report["refused"], report["redacted"]) == (36, [], {"email": 36})
     assert report["metrics"]["intent"]["n"] > 0
+
+
+def test_the_model_card_says_what_went_in_and_what_came_out(trained: Path, dataset: Path) -> None:
+    card = (trained / "README.md").read_text(encoding="utf-8")
+    _, front, body = card.split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert facts["library_name"] == "peft"
+    assert "lora" in facts["tags"]
+    assert "base_model" not in facts, "nobody but this test knows the tiny base"
+    assert f"| chats.jsonl | `{sha256_of(dataset)}` | 36 | 108 | 36 | 36 |" in body
+    assert f"`pypi:tiny`; sha256 of the weights: `{find_sha(trained)}`" in body
+    run = json.loads((trained / "run.json").read_text(encoding="utf-8"))
+    sizes = ", ".join(f"{len(run['parts'][part])} {part}" for part in ("train", "calibration", "test"))
+    assert f"- parts, in conversations: {sizes};" in body
+    found = run["metrics"]["intent"]
+    low, high = binomtest(round(found["n"] * found["both"]), found["n"]).proportion_ci(method="wilson")
+    assert f"| {found['n']} | {found['both']:.1%} | {low:.1%} to {high:.1%} |" in body
+    for said in ("- lora_r: 4", "- steps taken: 8;", "36 email", "## Limits"):
+        assert said in body
+    assert "README.md" in verify(trained, "adapter")["files"]
+
+
+def test_what_the_card_says_about_loading_works(trained: Path, tiny_base: Path) -> None:
+    card = (trained / "README.md").read_text(encoding="utf-8")
+    code = card.partition("```python\n")[2].partition("```")[0]
+    loaded: dict[str, Any] = {}
+    exec(code.replace("the folder of the base", str(tiny_base)).replace("this folder", str(trained)), loaded)  # noqa: S102
+    assert loaded["rows"]["intent"].shape == (3, 32)
+    ids = torch.tensor([[1, 5, 9, 40]])
+    with torch.inference_mode():
+        adapted = loaded["model"](ids).logits
+        with loaded["model"].disable_adapter():
+            assert not torch.allclose(loaded["model"](ids).logits, adapted)
+
+
+def test_an_adapter_without_a_card_serves_too(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "older"
+    shutil.copytree(trained, copy)
+    facts = {name: value for name, value in verify(copy, "adapter").items() if name != "files"}
+    (copy / "README.md").unlink()
+    seal(copy, facts)
+    assert Adapter.open(copy).base_id == "pypi:tiny"
+
+
+def test_other_settings_of_plain_lora_are_taken_by_their_names_in_trl(flags: Flags, tmp_path: Path) -> None:
+    output = tmp_path / "adapter"
+    settings = {"lora_r": 2, "lora_alpha": 3, "lora_dropout": 0.1, "use_rslora": None, "lora_target_modules": "q_proj"}
+    command = flags(output, **settings, max_steps=1, evaluations=0, weight_decay=0, warmup_ratio=0, max_grad_norm=0.5)
+    assert lora.main(command) == EXIT_DONE
+    config = json.loads((output / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["r"], config["lora_alpha"], config["lora_dropout"], config["use_rslora"]) == (2, 3, 0.1, True)
+    assert config["target_modules"] == ["q_proj"]
+    weights = load_file(output / "adapter_model.safetensors")
+    assert len(weights) == 4, "two layers with two matrices each"
+    assert all("q_proj" in name for name in weights)
+    assert Adapter.open(output).sha256
 
 
 def dialogue_paths(model: DialogueModel, messages: Sequence[Message]) -> Iterator[list[int]]:
@@ -592,6 +650,10 @@ def test_an_output_folder_in_use_is_refused_and_left_as_it_is(flags: Flags, tmp_
         ({"knowledge": "/nowhere"}, "nowhere"),
         ({"lora_r": 33}, "--lora_r: expected 1 to 32, got 33"),
         ({"lora_r": 0}, "--lora_r"),
+        ({"use_dora": None}, "--use_dora: expected plain LoRA"),
+        ({"lora_modules_to_save": "lm_head"}, "--lora_modules_to_save: expected none, got lm_head"),
+        ({"lora_dropout": 1}, "--lora_dropout: expected 0 to below 1"),
+        ({"lora_target_modules": "embed_tokens"}, "expected modules between the embeddings and the output"),
         ({"learning_rate": "fast"}, "--learning_rate"),
         ({"learning_rate": 0}, "--learning_rate"),
         ({"max_steps": -1}, "--max_steps"),
