@@ -80,8 +80,8 @@ def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     except FrontdeskError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         code = EXIT_FAILED

@@ -64,7 +64,17 @@ HEAVY = (
 HEAVY_LAYERS: Mapping[str, tuple[str, ...]] = {
     "chatbot.ui": ("gradio",),
     **dict.fromkeys(
-        ("finetune.student", "finetune.training", "finetune.reading", "finetune.fusion", "finetune.replies"),
+        (
+            "finetune.student",
+            "finetune.plan",
+            "finetune.clock",
+            "finetune.interruption",
+            "finetune.checkpoints",
+            "finetune.training",
+            "finetune.reading",
+            "finetune.fusion",
+            "finetune.replies",
+        ),
         ("torch", "transformers"),
     ),
 }

@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot.engines.engine import Array, Token
+from chatbot.engines.transformers import TransformersEngine
 from chatbot.labels import LabelRows
 from chatbot.model import DialogueModel
 from chatbot.prompt import Renderer
 from chatbot.types import Message
 from finetune.data import Evidence, Labels, Lesson, Turn, trees, variants
+from finetune.plan import Packs, Schedule, TrainingData
 from finetune.records import Transcript
 from finetune.student import Reader, Student, tensors
-from finetune.training import Packs, Schedule, TrainingData
 from finetune.tree import ROOT, Node, Tree, group, pack, path
 from knowledge_base.entry import Entry
 
@@ -254,6 +255,48 @@ def test_the_states_of_a_pack_are_those_of_each_path_alone(
         ids = tiny_renderer.system + path(tree, place)
         alone = states(student, ids)[len(ids) - (span.stop - span.start) :]
         torch.testing.assert_close(packed[span], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_layers_with_a_sliding_window_see_in_a_pack_what_they_see_alone(tiny_renderer: Renderer) -> None:
+    """And what the serving engine sees when it reads a path in pieces."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(2)
+    config = Gemma3TextConfig(
+        vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, head_dim=8,
+        num_key_value_heads=1, sliding_window=16, layer_types=["sliding_attention", "full_attention"],
+        initializer_range=0.25,
+    )  # fmt: skip
+    base = Gemma3ForCausalLM(config).eval()
+    engine = TransformersEngine(base, {})
+    peft = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    gemma = Student(peft, SIZES).eval()  # its adapter is new and changes nothing yet
+    messages = tuple(
+        Message("user" if i % 2 == 0 else "assistant", f"{i} words go here, and more words", intents=("hello",))
+        for i in range(5)
+    )
+    lesson = Lesson(Transcript("c", messages), [Turn(0, True, (Evidence(ENTRIES[:2], "part"),)), Turn(2, True, ())])
+    grown = [*trees(lesson, tiny_renderer, LABELS, 2000), *trees(lesson, tiny_renderer, LABELS, 2000)]
+    with torch.inference_mode():
+        packed = gemma.hidden(tensors([pack(tiny_renderer.system, grown)], SIZES))
+    for tree, place, span in node_places(tiny_renderer.system, grown):
+        ids = tiny_renderer.system + path(tree, place)
+        assert len(ids) > config.sliding_window
+        size = span.stop - span.start
+        torch.testing.assert_close(packed[span], states(gemma, ids)[-size:], atol=1e-4, rtol=1e-4)
+        alone = TransformersEngine(base, {})
+        np.testing.assert_allclose(engine.score(ids, size), alone.score(ids, size), atol=1e-4)
+
+
+def test_the_label_rows_stand_where_the_base_stands() -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    base = LlamaForCausalLM(LlamaConfig(vocab_size=20, **sizes)).to("meta")  # any device that is not the default one
+    made = Student(get_peft_model(base, LoraConfig(target_modules="all-linear")), SIZES)
+    assert {rows.device.type for rows in made.rows.values()} == {"meta"}
 
 
 @settings(max_examples=6, deadline=None)
