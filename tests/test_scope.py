@@ -19,7 +19,7 @@ N, DIMENSION = len(LABELS), 16
 def centres() -> Array:
     """Return unit vectors: five intents that are trained, and three that are not."""
     found = np.random.default_rng(7).standard_normal((8, DIMENSION))
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    return np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
 def asked(seed: int, labels: Array, noise: float = 0.12) -> Array:
