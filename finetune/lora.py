@@ -290,7 +290,7 @@ def _witnesses(
         for name in ("calibration", "test")
     }
     values = {name: parameter.detach().float().cpu().numpy() for name, parameter in student.rows.items()}
-    rows = fit_rows(material, read["calibration"], values, encoder)
+    rows = fit_rows(material, read["calibration"], values, encoder, arguments.seed)
     return rows, measure(material, read["test"], rows, encoder)
 
 

@@ -30,6 +30,7 @@ FOR_TRAINING = (
     "model",
     "engines",
     "calibration",
+    "examples",
     "gate",
     "facts",
     "writer",

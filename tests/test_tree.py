@@ -72,6 +72,7 @@ class Server:
             np.zeros(3, np.float32),
             encoder.sha256,
             {"model": 0.5, "encoder": 0.5},
+            np.zeros(3, np.float32),
         )
         self.model = DialogueModel(renderer, self.engine, labels, encoder, "")
 
