@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = {
         "output_dir": arguments.output_dir,
         "conversations": len(transcripts),
-        "refused": [asdict(refusal) for refusal in refusals],
+        "refused": [refusal.to_json() for refusal in refusals],
         "replies": dict(material.replies),
         "redacted": dict(material.redacted),
         "metrics": metrics,

@@ -13,7 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,15 +27,29 @@ EXIT_INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """One piece of input that was not used, and why. `line` is 1-based; None means the whole file."""
+class Finding:
+    """Something about a place in the input. `line` is 1-based; None means the whole file, or that it has no lines.
+
+    `place` is where else it is, in words: "page 3", "sheet 'FAQ'".
+    """
 
     file: str
     line: int | None
     reason: str
+    place: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.reason}"
+        place = f" ({self.place})" if self.place else ""
+        return f"{self.file}{'' if self.line is None else f':{self.line}'}{place}: {self.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the JSON object of reports, `place` only where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "place" or value}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Finding):
+    """One piece of input that was not used, and why."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -88,10 +102,19 @@ def write_json(target: str, payload: object) -> None:
 
 def report_refusals(refusals: Sequence[Refusal], shown: int = 20) -> None:
     """List refused input on standard error, the first `shown` in full."""
-    for refusal in refusals[:shown]:
-        print(f"refused: {refusal}", file=sys.stderr)
-    if len(refusals) > shown:
-        print(f"refused: {len(refusals) - shown:,} more", file=sys.stderr)
+    _list("refused", refusals, shown)
+
+
+def report_suspicious(found: Sequence[Finding], shown: int = 20) -> None:
+    """List used input that looks wrong on standard error, the first `shown` in full."""
+    _list("warning", found, shown)
+
+
+def _list(word: str, found: Sequence[Finding], shown: int) -> None:
+    for finding in found[:shown]:
+        print(f"{word}: {finding}", file=sys.stderr)
+    if len(found) > shown:
+        print(f"{word}: {len(found) - shown:,} more", file=sys.stderr)
 
 
 @contextmanager
