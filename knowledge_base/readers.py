@@ -199,8 +199,6 @@ class _Files:
     def _read_sheets(self, path: Path, content: Content) -> None:
         filled = [(name, rows) for name, rows in content.sheets if rows]
         usable = [(name, rows) for name, rows in filled if tables.has_columns(rows)]
-        if not filled:
-            self._reading.refuse(path, None, "expected columns question, answer; got an empty workbook.")
         for name, rows in filled:
             if usable and (name, rows) not in usable:
                 self._reading.warn(f"{path}: the sheet {name!r} has no columns question, answer and is skipped.")

@@ -6,7 +6,7 @@ import zipfile
 from io import BytesIO
 
 from knowledge_base.sources import limits
-from knowledge_base.sources.document import Unreadable, damage_of
+from knowledge_base.sources.document import UnreadableError, damage_of
 
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 XML = (".xml", ".rels", ".vml")
@@ -21,17 +21,17 @@ def check(data: bytes, what: str, needed: str) -> None:
         needed: the member that makes it one.
 
     Raises:
-        Unreadable: it is damaged, too large, or not such an archive.
+        UnreadableError: it is damaged, too large, or not such an archive.
     """
     if data.startswith(OLD_OFFICE):
-        raise Unreadable(f"expected {what}, got an older or protected file. Save it as {what} without a password.")
+        raise UnreadableError(f"expected {what}, got an older or protected file. Save it as {what} without a password.")
     with damage_of(what), zipfile.ZipFile(BytesIO(data)) as archive:
         members = archive.infolist()
         _check_sizes(members)
         for member in members:
             _check_name(member)
         if needed not in archive.namelist():
-            raise Unreadable(f"expected {what}, got an archive without {needed}.")
+            raise UnreadableError(f"expected {what}, got an archive without {needed}.")
         for member in members:
             if member.filename.lower().endswith(XML):
                 with damage_of(what, member.filename):
@@ -41,11 +41,11 @@ def check(data: bytes, what: str, needed: str) -> None:
 def _check_sizes(members: list[zipfile.ZipInfo]) -> None:
     # zipfile never unpacks more of a member than it declares, so that what is declared is what can come.
     if len(members) > limits.ARCHIVE_MEMBERS:
-        raise Unreadable(f"expected at most {limits.ARCHIVE_MEMBERS:,} members, got {len(members):,}.")
+        raise UnreadableError(f"expected at most {limits.ARCHIVE_MEMBERS:,} members, got {len(members):,}.")
     unpacked = sum(member.file_size for member in members)
     if unpacked > limits.ARCHIVE_BYTES:
         most = limits.ARCHIVE_BYTES // limits.MB
-        raise Unreadable(f"expected at most {most} MB unpacked, got {unpacked // limits.MB:,} MB.")
+        raise UnreadableError(f"expected at most {most} MB unpacked, got {unpacked // limits.MB:,} MB.")
     _check_ratio(unpacked, sum(member.compress_size for member in members))
     for member in members:
         _check_ratio(member.file_size, member.compress_size, member.filename)
@@ -54,21 +54,21 @@ def _check_sizes(members: list[zipfile.ZipInfo]) -> None:
 def _check_ratio(unpacked: int, packed: int, place: str = "") -> None:
     if unpacked > limits.ARCHIVE_FREE and unpacked > limits.ARCHIVE_RATIO * packed:
         ratio = unpacked // max(packed, 1)
-        raise Unreadable(f"expected data packed at most {limits.ARCHIVE_RATIO} to 1, got {ratio:,} to 1.", place)
+        raise UnreadableError(f"expected data packed at most {limits.ARCHIVE_RATIO} to 1, got {ratio:,} to 1.", place)
 
 
 def _check_name(member: zipfile.ZipInfo) -> None:
     name = member.orig_filename.replace("\\", "/")
     if name.startswith("/") or ".." in name.split("/") or name[1:2] == ":" or "\0" in name:
-        raise Unreadable(f"expected members inside the archive, got the name {name[:80]!r}.", name[:80])
+        raise UnreadableError(f"expected members inside the archive, got the name {name[:80]!r}.", name[:80])
     if member.flag_bits & 1:
-        raise Unreadable("expected a file without a password, got an encrypted member.", name)
+        raise UnreadableError("expected a file without a password, got an encrypted member.", name)
 
 
 def _check_xml(data: bytes, name: str) -> None:
     # Office writes no document type; one is there to define entities, which are expanded or fetched. Encodings that
     # would hide the word from this look are not those of office files either.
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data:
-        raise Unreadable("expected XML in UTF-8, got another encoding or NUL bytes.", name)
+        raise UnreadableError("expected XML in UTF-8, got another encoding or NUL bytes.", name)
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data:
-        raise Unreadable("expected XML without a document type, got one with it.", name)
+        raise UnreadableError("expected XML without a document type, got one with it.", name)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from knowledge_base.sources import html, limits
-from knowledge_base.sources.document import Document, Unreadable, Unrecognised
+from knowledge_base.sources.document import Document, UnreadableError, UnrecognisedError
 
 KINDS = "an export of articles from Zendesk Guide or Intercom"
 
@@ -20,39 +20,41 @@ class Articles:
 
     documents: list[Document] = field(default_factory=list)
     drafts: int = 0
-    refused: list[Unreadable] = field(default_factory=list)
+    refused: list[UnreadableError] = field(default_factory=list)
 
 
 def articles(data: bytes) -> Articles:
     """Read an export.
 
     Raises:
-        Unrecognised: it is JSON of another kind.
-        Unreadable: it is no JSON.
+        UnrecognisedError: it is JSON of another kind.
+        UnreadableError: it is no JSON.
     """
     try:
         content = json.loads(data)
     except UnicodeDecodeError:
-        raise Unreadable("expected JSON in UTF-8, got other bytes. Export it again.") from None
+        raise UnreadableError("expected JSON in UTF-8, got other bytes. Export it again.") from None
     except json.JSONDecodeError as error:
         reason = f"expected JSON, got none: {error.msg} at character {error.pos + 1}. Is the file whole?"
-        raise Unreadable(reason, f"line {error.lineno}") from None
+        raise UnreadableError(reason, f"line {error.lineno}") from None
     except (RecursionError, ValueError):
-        raise Unreadable("expected JSON, got it nested too deep or with a number too long.") from None
+        raise UnreadableError("expected JSON, got it nested too deep or with a number too long.") from None
     found = Articles()
+    seen: set[str] = set()
     for position, (article, read) in enumerate(_listed(content), start=1):
         number = article.get("id") if isinstance(article, dict) else None
         place = f"article {number}" if isinstance(number, int | str) and str(number) else f"article at place {position}"
         try:
             if not isinstance(article, dict):
-                raise Unreadable(f"expected an object, got {type(article).__name__}.")
+                raise UnreadableError(f"expected an object, got {type(article).__name__}.")
             documents = list(read(article, place))
-            if documents:
-                found.documents.extend(documents)
-            else:
-                found.drafts += 1
-        except Unreadable as error:
-            found.refused.append(Unreadable(str(error), place))
+            if seen & {document.key for document in documents}:
+                raise UnreadableError("expected every article once, got it again. Remove one.")
+            seen.update(document.key for document in documents)
+            found.documents.extend(documents)
+            found.drafts += not documents
+        except UnreadableError as error:
+            found.refused.append(UnreadableError(str(error), place))
     return found
 
 
@@ -65,7 +67,7 @@ def _listed(content: object) -> Iterator[tuple[Any, Any]]:
         if isinstance(content.get("data"), list) and _is_intercom(content):
             yield from ((article, _intercom) for article in content["data"])
             return
-    raise Unrecognised(f"expected {KINDS}, got other JSON. Other data goes in as JSON Lines (.jsonl).")
+    raise UnrecognisedError(f"expected {KINDS}, got other JSON. Other data goes in as JSON Lines (.jsonl).")
 
 
 def _is_intercom(content: Mapping[str, Any]) -> bool:
@@ -105,15 +107,15 @@ def _intercom(article: Mapping[str, Any], place: str) -> Iterator[Document]:
 def _document(article: Mapping[str, Any], place: str, *, key: str, url: str, locale: str, visibility: str) -> Document:
     title, body = _text(article, "title").strip(), _text(article, "body")
     if not title:
-        raise Unreadable("expected a title, got none.")
+        raise UnreadableError("expected a title, got none.")
     for name, value in (("title", title), ("body", body)):
         if "\0" in value:
-            raise Unreadable(f"{name}: expected text, got a NUL character in it.")
+            raise UnreadableError(f"{name}: expected text, got a NUL character in it.")
     if len(body) > limits.CHARACTERS:
-        raise Unreadable(f"expected at most {limits.CHARACTERS:,} characters, got {len(body):,}.")
+        raise UnreadableError(f"expected at most {limits.CHARACTERS:,} characters, got {len(body):,}.")
     markdown = html.convert(body, url)
     if not markdown:
-        raise Unreadable("expected a body with text, got none.")
+        raise UnreadableError("expected a body with text, got none.")
     return Document(
         title=title,
         markdown=markdown,
@@ -131,7 +133,7 @@ def _document(article: Mapping[str, Any], place: str, *, key: str, url: str, loc
 def _number(article: Mapping[str, Any]) -> str:
     number = article.get("id")
     if isinstance(number, bool) or not isinstance(number, int | str) or not str(number).strip():
-        raise Unreadable("expected an id, got none.")
+        raise UnreadableError("expected an id, got none.")
     return str(number).strip()[:80]
 
 
@@ -140,9 +142,9 @@ def _text(article: Mapping[str, Any], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise Unreadable(f"{key}: expected text, got {type(value).__name__}.")
+        raise UnreadableError(f"{key}: expected text, got {type(value).__name__}.")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise Unreadable(f"{key}: expected text, got half of a character pair.")
+        raise UnreadableError(f"{key}: expected text, got half of a character pair.")
     return value
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 
-class Unreadable(ValueError):
+class UnreadableError(ValueError):
     """A file, or a part of it, cannot be used; the message says what was expected, what came and what to do.
 
     `place` is where in the file ("page 3"), empty for the whole of it.
@@ -18,7 +18,7 @@ class Unreadable(ValueError):
         self.place = place
 
 
-class Unrecognised(Unreadable):
+class UnrecognisedError(UnreadableError):
     """The file is whole, but of a kind that holds no knowledge that we can read."""
 
 
@@ -60,12 +60,12 @@ def damage_of(what: str, place: str = "") -> Iterator[None]:
     """Name whatever a library raises on a damaged file as damage; what it raises has no end of kinds.
 
     Raises:
-        Unreadable: instead of any exception but those that say that the process itself is at its limit.
+        UnreadableError: instead of any exception but those that say that the process itself is at its limit.
     """
     try:
         yield
-    except (Unreadable, MemoryError, RecursionError):
+    except (UnreadableError, MemoryError, RecursionError):
         raise
     except Exception as error:
         words = " ".join(str(error).split())[:160] or type(error).__name__
-        raise Unreadable(f"expected {what}, got one that cannot be read ({words}). Is it whole?", place) from error
+        raise UnreadableError(f"expected {what}, got one that cannot be read ({words}). Is it whole?", place) from error

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Any
 
 from knowledge_base.sources import archive, html
-from knowledge_base.sources.document import Document, Unreadable, damage_of
+from knowledge_base.sources.document import Document, UnreadableError, damage_of
 
 STYLES = "p[style-name='Title'] => h1:fresh"
 
@@ -15,7 +15,7 @@ def markdown(data: bytes) -> Document:
     """Convert a DOCX; pictures are left out.
 
     Raises:
-        Unreadable: it is not one, damaged or too large.
+        UnreadableError: it is not one, damaged or too large.
     """
     archive.check(data, "DOCX", "word/document.xml")
     import mammoth
@@ -24,7 +24,7 @@ def markdown(data: bytes) -> Document:
         page = mammoth.convert_to_html(BytesIO(data), style_map=STYLES, convert_image=_no_image).value
     text = html.convert(page)
     if not text:
-        raise Unreadable("expected text, got a document without any. Are its pages pictures?")
+        raise UnreadableError("expected text, got a document without any. Are its pages pictures?")
     return Document(title="", markdown=text)
 
 

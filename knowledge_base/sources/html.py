@@ -12,7 +12,7 @@ from markdownify import ATX, MarkdownConverter
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from knowledge_base.sources import limits, text
-from knowledge_base.sources.document import Document, Unreadable, damage_of
+from knowledge_base.sources.document import Document, UnreadableError, damage_of
 
 CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{1,40})", re.IGNORECASE)
 LANGUAGE = re.compile(r"[a-z]{2}(?=$|[-_])")
@@ -28,12 +28,12 @@ def markdown(data: bytes) -> Document:
     """Convert a page: its main text with headings, lists and tables, its title, address and language.
 
     Raises:
-        Unreadable: it is no text, has none, or is nested too deep.
+        UnreadableError: it is no text, has none, or is nested too deep.
     """
     source = _decode(data)
     if "\0" in source:
         line = source.count("\n", 0, source.index("\0")) + 1
-        raise Unreadable("expected HTML, got a NUL character. Is it another kind of file?", f"line {line}")
+        raise UnreadableError("expected HTML, got a NUL character. Is it another kind of file?", f"line {line}")
     with damage_of("HTML"):
         tree = LexborHTMLParser(source)
         _check_depth(tree)
@@ -45,7 +45,7 @@ def markdown(data: bytes) -> Document:
         heading = _words(main.css_first("h1"))
         body = _write(main, url)
     if not body:
-        raise Unreadable("expected text, got a page without any. Does it need a browser to show it?")
+        raise UnreadableError("expected text, got a page without any. Does it need a browser to show it?")
     return Document(
         title=heading or title,
         markdown=body,
@@ -60,7 +60,7 @@ def convert(fragment: str, url: str = "") -> str:
     """Return a piece of HTML as Markdown; links are resolved against `url`.
 
     Raises:
-        Unreadable: it is nested too deep.
+        UnreadableError: it is nested too deep.
     """
     with damage_of("HTML"):
         tree = LexborHTMLParser(fragment)
@@ -87,7 +87,7 @@ def _check_depth(tree: LexborHTMLParser) -> None:
     node, depth = tree.root, 1
     while node is not None:
         if depth > limits.HTML_DEPTH:
-            raise Unreadable(f"expected at most {limits.HTML_DEPTH} elements within each other, got more.")
+            raise UnreadableError(f"expected at most {limits.HTML_DEPTH} elements within each other, got more.")
         if node.first_child is not None:
             node, depth = node.first_child, depth + 1
             continue
@@ -108,7 +108,7 @@ def _main(tree: LexborHTMLParser) -> LexborNode:
             return node
     _drop(tree, AROUND)
     if tree.body is None:
-        raise Unreadable("expected HTML, got a page without a body.")
+        raise UnreadableError("expected HTML, got a page without a body.")
     return tree.body
 
 
@@ -127,6 +127,9 @@ def _drop(tree: LexborHTMLParser, selector: str) -> None:
 
 
 def _write(node: LexborNode, url: str) -> str:
+    length = len(node.text() or "")
+    if length > limits.CHARACTERS:  # seen here, because to convert them would take longer than a file may
+        raise UnreadableError(f"expected at most {limits.CHARACTERS:,} characters, got {length:,}. Divide it.")
     return re.sub(r"\n{3,}", "\n\n", str(_Writer(url).convert(node.html or ""))).strip()
 
 

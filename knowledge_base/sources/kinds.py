@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from knowledge_base.sources import limits
-from knowledge_base.sources.document import Document, Unreadable, Unrecognised
+from knowledge_base.sources.document import Document, UnreadableError, UnrecognisedError
 from knowledge_base.sources.suspicion import suspicions, without_hidden
 
 KINDS: Mapping[str, str] = {
@@ -97,7 +97,7 @@ def prepare(kind: str) -> None:
     elif kind == "docx":
         import mammoth  # noqa: F401
     if kind in ("html", "docx", "articles"):
-        import knowledge_base.sources.html  # noqa: F401
+        import knowledge_base.sources.html
     import knowledge_base.passages  # noqa: F401
 
 
@@ -112,8 +112,8 @@ def convert(kind: str, data: bytes, stem: str) -> Content:
         else:
             for document in _documents(kind, data, content):
                 _cut(document, stem, content, lined=kind in LINED)
-    except Unreadable as error:
-        return Content(refused=[_found(error)], recognised=not isinstance(error, Unrecognised))
+    except UnreadableError as error:
+        return Content(refused=[_found(error)], recognised=not isinstance(error, UnrecognisedError))
     return content
 
 
@@ -141,7 +141,7 @@ def _cut(document: Document, stem: str, content: Content, *, lined: bool) -> Non
 
     length = len(document.markdown)
     if length > limits.CHARACTERS:
-        raise Unreadable(f"expected at most {limits.CHARACTERS:,} characters, got {length:,}. Divide it.")
+        raise UnreadableError(f"expected at most {limits.CHARACTERS:,} characters, got {length:,}. Divide it.")
     title = document.title or stem
     for passage in passages.cut(document.markdown, title, root=title if document.over_all else ""):
         page = bisect_right(document.pages, passage.line)
@@ -169,7 +169,7 @@ def _cut(document: Document, stem: str, content: Content, *, lined: bool) -> Non
         content.rows.append(Row(document.key, part, line, "" if lined else place, values))
 
 
-def _found(error: Unreadable) -> Found:
+def _found(error: UnreadableError) -> Found:
     line = error.place.removeprefix("line ")
     if line.isdecimal() and line != error.place:
         return Found(int(line), "", str(error))

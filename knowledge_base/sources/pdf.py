@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from knowledge_base.sources import limits
-from knowledge_base.sources.document import Document, Unreadable, damage_of
+from knowledge_base.sources.document import Document, UnreadableError, damage_of
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -23,30 +23,31 @@ NO_TITLE = re.compile(r"^$|^untitled|^microsoft |\.(docx?|indd|pdf|rtf|odt|pages
 IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 EDGE = 2  # lines at the top and the bottom of a page among which running heads and page numbers are
 FULL = 0.7  # of the usual length: a line this long goes on in the next one
+SHORT = 40  # characters: no column of text is narrower, so that a shorter line ends where its author ended it
 
 
 def markdown(data: bytes) -> Document:
     """Convert a PDF.
 
     Raises:
-        Unreadable: it is not one, damaged, protected, too large, or has no text.
+        UnreadableError: it is not one, damaged, protected, too large, or has no text.
     """
     if b"%PDF-" not in data[:1024]:
-        raise Unreadable("expected a PDF, got a file that does not begin as one.")
+        raise UnreadableError("expected a PDF, got a file that does not begin as one.")
     from pypdf import PdfReader
 
     with damage_of("a PDF"):
         reader = PdfReader(BytesIO(data))
         if reader.is_encrypted and not reader.decrypt(""):
-            raise Unreadable("expected a PDF without a password, got a protected one. Save it without.")
+            raise UnreadableError("expected a PDF without a password, got a protected one. Save it without.")
         count = len(reader.pages)
         if count > limits.PAGES:
-            raise Unreadable(f"expected at most {limits.PAGES} pages, got {count:,}. Divide it.")
+            raise UnreadableError(f"expected at most {limits.PAGES} pages, got {count:,}. Divide it.")
         pages = list(_pages(reader))
         outline = _outline(reader)
         title = CONTROL.sub("", str(reader.metadata.title or "") if reader.metadata else "").strip()
     if not any(pages):
-        raise Unreadable("expected text, got pages without any. Are they pictures? Recognise their text first.")
+        raise UnreadableError("expected text, got pages without any. Are they pictures? Recognise their text first.")
     text, starts = _join(_without_running_heads(pages), outline)
     return Document("" if NO_TITLE.search(title) else title, text, over_all=True, pages=tuple(starts))
 
@@ -59,7 +60,7 @@ def _pages(reader: PdfReader) -> Iterator[list[str]]:
             text = page.extract_text()
         room -= len(text)
         if room < 0:
-            raise Unreadable(f"expected at most {limits.CHARACTERS:,} characters, got more.", f"page {number}")
+            raise UnreadableError(f"expected at most {limits.CHARACTERS:,} characters, got more.", f"page {number}")
         lines = (" ".join(CONTROL.sub("", line).split()) for line in text.splitlines())
         yield [line for line in lines if not RULE.match(line)]
 
@@ -131,12 +132,8 @@ def _append(out: list[str], last: str, line: str, usual: int) -> None:
     if re.match(r"#{1,6}\s", text):
         text = f"\\{text}"  # a number sign that begins a line of a PDF is no heading
     begins = text.startswith("- ") or NUMBERED.match(text)
-    if (
-        last
-        and not begins
-        and len(last) >= FULL * usual
-        and not (SENTENCE_END.search(last) and len(last) < 0.9 * usual)
-    ):
+    ended = SENTENCE_END.search(last) and len(last) < 0.9 * usual
+    if last and not begins and not ended and len(last) >= max(SHORT, FULL * usual):
         if last.endswith("-") and last[-2:-1].isalpha() and text[:1].islower():
             out[-1] = out[-1][:-1] + text
         else:

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from knowledge_base.sources import limits
 from knowledge_base.sources.kinds import LINED, Content, Found, convert
@@ -68,7 +69,8 @@ class Sandbox:
             child.kill()
             for pipe in (child.stdin, child.stdout):
                 if pipe is not None:
-                    _close(pipe)
+                    with suppress(BrokenPipeError):  # bytes that the dead child never took
+                        pipe.close()
             child.wait()
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -135,10 +137,3 @@ class Sandbox:
 
 def _refused(reason: str) -> Content:
     return Content(refused=[Found(None, "", reason)])
-
-
-def _close(pipe: IO[bytes]) -> None:
-    try:
-        pipe.close()
-    except BrokenPipeError:
-        pass  # bytes that the dead child never took

@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from knowledge_base.sources.document import Document, Unreadable
+from knowledge_base.sources.document import Document, UnreadableError
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 SAMPLE = 64 * 1024  # bytes of lines that are not ASCII; more make the judgement slower and no better
@@ -21,7 +21,7 @@ def decode(data: bytes) -> tuple[str, str]:
     """Return the text of `data` and the name of its encoding.
 
     Raises:
-        Unreadable: no encoding fits; `place` names the line of the first byte that is not UTF-8.
+        UnreadableError: no encoding fits; `place` names the line of the first byte that is not UTF-8.
     """
     if data.startswith(UTF16_MARKS):
         return _strict(data, "utf-16"), "utf-16"
@@ -32,7 +32,7 @@ def decode(data: bytes) -> tuple[str, str]:
         if encoding is None:
             line = data.count(b"\n", 0, error.start) + 1
             reason = f"expected UTF-8, got byte 0x{data[error.start]:02x}. Save the file as UTF-8."
-            raise Unreadable(reason, f"line {line}") from None
+            raise UnreadableError(reason, f"line {line}") from None
         return _strict(data, encoding), encoding
 
 
@@ -53,11 +53,11 @@ def encoding_of(path: Path) -> str | None:
 def markdown(data: bytes) -> Document:
     """Read plain text or Markdown; blank lines part paragraphs, and lines that begin with `#` are headings."""
     if data.startswith(UTF16_MARKS):
-        raise Unreadable("expected UTF-8, got UTF-16. Save the file as UTF-8.")
+        raise UnreadableError("expected UTF-8, got UTF-16. Save the file as UTF-8.")
     text = decode(data)[0]
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise Unreadable("expected text, got a NUL character. Is it another kind of file?", f"line {line}")
+        raise UnreadableError("expected text, got a NUL character. Is it another kind of file?", f"line {line}")
     return Document(title="", markdown=text)
 
 
@@ -101,4 +101,4 @@ def _strict(data: bytes, encoding: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         reason = f"expected text in {encoding}, got other bytes. Save the file as UTF-8."
-        raise Unreadable(reason, f"line {line}") from None
+        raise UnreadableError(reason, f"line {line}") from None

@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 
 from knowledge_base.sources import archive, limits
-from knowledge_base.sources.document import Unreadable, damage_of
+from knowledge_base.sources.document import UnreadableError, damage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def sheets(data: bytes) -> list[Sheet]:
     """Read the visible sheets of a workbook; of formulas the value that was last seen.
 
     Raises:
-        Unreadable: it is not one, damaged or too large.
+        UnreadableError: it is not one, damaged or too large.
     """
     archive.check(data, "XLSX", "xl/workbook.xml")
     import openpyxl
@@ -40,6 +40,8 @@ def sheets(data: bytes) -> list[Sheet]:
                     rows = list(_rows(sheet, room))
                 room -= sum(len(cell) for _number, cells in rows for cell in cells)
                 found.append(Sheet(str(sheet.title), rows))
+    if not any(sheet.rows for sheet in found):
+        raise UnreadableError("expected columns question, answer; got an empty workbook.")
     return found
 
 
@@ -57,7 +59,7 @@ def _rows(sheet: Any, room: int) -> Iterator[tuple[int, list[str]]]:
         room -= sum(map(len, cells))
         if room < 0:
             reason = f"expected at most {limits.CHARACTERS:,} characters, got more. Divide the workbook."
-            raise Unreadable(reason, f"sheet {sheet.title!r}, row {number}")
+            raise UnreadableError(reason, f"sheet {sheet.title!r}, row {number}")
         yield number, cells
 
 
