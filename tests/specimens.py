@@ -399,9 +399,49 @@ def bad_texts() -> dict[str, tuple[bytes, str]]:
     }  # fmt: skip
 
 
+def misnamed() -> dict[str, tuple[bytes, str]]:
+    """Good files under the name of another kind."""
+    good = {"pdf": pdf(), "docx": docx(), "xlsx": xlsx(), "html": html(), "json": zendesk(), "txt": TEXT.encode()}
+    reasons = {
+        "pdf": "does not begin as one", "docx": "expected DOCX", "xlsx": "expected XLSX", "html": "another kind of file",
+        "json": "expected JSON", "txt": "another kind of file", "md": "another kind of file",
+    }  # fmt: skip
+    words = ("html", "json", "txt")
+    return {
+        f"{kind}-as.{other}": (data, reason)
+        for kind, data in good.items()
+        for other, reason in reasons.items()
+        if other != kind and not (kind in words and other in ("html", "txt", "md"))
+    }
+
+
+def bad_members() -> dict[str, tuple[bytes, str]]:
+    """Sound archives with one damaged member."""
+    damages: dict[str, Callable[[bytes], bytes]] = {
+        "quarter": lambda data: data[: len(data) // 4],
+        "most": lambda data: data[: -len(data) // 10],
+        "nul": lambda data: data[:60] + b"\0" + data[60:],
+        "entity": lambda data: data[:-10] + b"&nope;" + data[-10:],
+        "tag": lambda data: data.replace(b"</", b"<", 1),
+        "doctype": lambda data: b"<!DOCTYPE a>" + data,
+    }
+    wholes = {
+        "docx": (docx(), "word/document.xml"),
+        "xlsx": (xlsx(), "xl/worksheets/sheet1.xml"),
+        "book.xlsx": (xlsx(), "xl/workbook.xml"),
+    }
+    return {
+        f"{damage}-{kind}" if "." in kind else f"{damage}-member.{kind}": (
+            changed(whole, {member: change(members_of(whole)[member])}), "",
+        )
+        for kind, (whole, member) in wholes.items()
+        for damage, change in damages.items()
+    }  # fmt: skip
+
+
 def bad_files() -> dict[str, tuple[bytes, str]]:
     """Files with one fault each, by name, with words of the reason that must be given ("" where it may be any)."""
-    return {**bad_pdfs(), **bad_archives(), **bad_texts()}
+    return {**bad_pdfs(), **bad_archives(), **bad_members(), **bad_texts(), **misnamed()}
 
 
 def _cut(data: bytes, chance: random.Random) -> bytes:

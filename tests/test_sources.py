@@ -409,7 +409,7 @@ def test_the_child_reaches_no_network_starts_nothing_and_writes_nothing(tmp_path
 
 def test_no_bad_file_harms_the_good_ones_beside_it_and_each_is_named_with_its_reason(tmp_path: Path) -> None:
     bad = {name: fault for name, fault in bad_files().items() if name not in SLOW}
-    assert len(bad) >= 100
+    assert len(bad) >= 140
     good = {name: data for name, data in good_files().items() if name not in ("faq.xlsx", "rows.jsonl")}
     paths = [
         *write(tmp_path / "bad", {name: data for name, (data, _) in bad.items()}),
@@ -430,7 +430,7 @@ def test_no_generated_accident_ends_the_reading(tmp_path: Path) -> None:
     files = dict(generated(200, seed=7))
     reading = read_sources(write(tmp_path / "files", files), guard=Guard(seconds=5))
     assert {Path(refusal.file).name for refusal in reading.refusals} <= set(files)
-    assert all(refusal.reason.endswith((".", ")")) or refusal.line for refusal in reading.refusals)
+    assert [refusal for refusal in reading.refusals if not refusal.reason.startswith(("expected", "the "))] == []
     spoken_of = {Path(refusal.file).name for refusal in reading.refusals}
     spoken_of |= {Path(place.partition(":")[0].partition(" (")[0]).name for place in reading.places.values()}
     assert len(spoken_of) > 180  # the others are JSON or text in which nothing is left

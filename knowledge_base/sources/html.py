@@ -30,6 +30,7 @@ def markdown(data: bytes) -> Document:
     Raises:
         UnreadableError: it is no text, has none, or is nested too deep.
     """
+    text.check_not_foreign(data)
     source = _decode(data)
     if "\0" in source:
         line = source.count("\n", 0, source.index("\0")) + 1

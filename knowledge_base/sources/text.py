@@ -9,6 +9,7 @@ from pathlib import Path
 from knowledge_base.sources.document import Document, UnreadableError
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+FOREIGN = (b"%PDF-", b"PK\x03\x04", b"{\\rtf", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")
 SAMPLE = 64 * 1024  # bytes of lines that are not ASCII; more make the judgement slower and no better
 ENOUGH = 32  # bytes: below this charset-normalizer itself calls its judgement unsure
 LEGACY = (
@@ -50,8 +51,19 @@ def encoding_of(path: Path) -> str | None:
     return None
 
 
+def check_not_foreign(data: bytes) -> None:
+    """Check that what is named as text does not begin as a PDF, an office file or an archive.
+
+    Raises:
+        UnreadableError: it does.
+    """
+    if data.startswith(FOREIGN):
+        raise UnreadableError("expected text, got another kind of file under this name. Give it its own ending.")
+
+
 def markdown(data: bytes) -> Document:
     """Read plain text or Markdown; blank lines part paragraphs, and lines that begin with `#` are headings."""
+    check_not_foreign(data)
     if data.startswith(UTF16_MARKS):
         raise UnreadableError("expected UTF-8, got UTF-16. Save the file as UTF-8.")
     text = decode(data)[0]
