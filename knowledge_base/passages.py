@@ -130,12 +130,12 @@ def _pieces(line: str) -> Iterator[str]:
     most = WORDS * LETTERS
     words = (word[i : i + most] for word in line.split() for i in range(0, len(word), most))
     piece: list[str] = []
-    size = 0
+    size = 0.0
     for word in words:
         count = max(_count(word), (len(word) + 1) / LETTERS)
         if piece and size + count > WORDS:
             yield " ".join(piece)
-            piece, size = [], 0
+            piece, size = [], 0.0
         piece.append(word)
         size += count
     if piece:

@@ -28,8 +28,7 @@ from knowledge_base.command import EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
 from knowledge_base.ingest import main
 from knowledge_base.readers import Reading, read_sources
-from knowledge_base.sources import sandbox
-from knowledge_base.sources.kinds import Content
+from knowledge_base.sources.kinds import Content, convert
 from knowledge_base.sources.ledger import Ledger
 from knowledge_base.sources.limits import Guard
 from knowledge_base.sources.sandbox import Sandbox
@@ -305,10 +304,25 @@ def test_unchanged_documents_are_not_converted_again(tmp_path: Path, monkeypatch
     wanted = ("lamp.pdf", "faq.xlsx", "zendesk.json", "page.html")
     paths = write(tmp_path / "docs", {name: good_files()[name] for name in wanted})
     home, first = home_after(tmp_path, paths)
-    monkeypatch.setattr(sandbox.subprocess, "Popen", None)  # a child cannot be started
+    monkeypatch.setattr(subprocess, "Popen", None)  # a child cannot be started
     second = read_sources(paths, ledger=Ledger(home))
     assert second.entries == first.entries
     assert (second.refusals, second.suspicious) == ([], [])
+
+
+def test_a_second_run_loads_no_library_of_documents(tmp_path: Path) -> None:
+    paths = write(tmp_path / "docs", {name: good_files()[name] for name in ("page.html", "zendesk.json")})
+    home, first = home_after(tmp_path, paths)
+    code = (
+        "import sys; from pathlib import Path; from knowledge_base.readers import read_sources;"
+        "from knowledge_base.sources.ledger import Ledger;"
+        "reading = read_sources([Path(p) for p in sys.argv[2:]], ledger=Ledger(Path(sys.argv[1])));"
+        "heavy = {'pypdf', 'mammoth', 'openpyxl', 'bs4', 'selectolax', 'markdown_it', 'charset_normalizer', 'numpy'};"
+        "print(len(reading.entries), heavy & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", code, str(home), *map(str, paths)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout == f"{len(first.entries)} set()\n"
 
 
 def test_a_changed_document_or_a_changed_entry_is_converted_again(tmp_path: Path) -> None:
@@ -438,5 +452,5 @@ def test_no_generated_accident_ends_the_reading(tmp_path: Path) -> None:
 
 
 def test_what_a_child_answers_is_what_it_found() -> None:
-    content = sandbox.convert("markdown", b"# A\n\n\xe2\x80\xaetext\n", "s")
+    content = convert("markdown", b"# A\n\n\xe2\x80\xaetext\n", "s")
     assert Content.from_json(json.loads(json.dumps(content.to_json()))) == content

@@ -156,7 +156,10 @@ def _scheme(address: str) -> str:
         return ""
 
 
-class _Writer(MarkdownConverter):
+_Converter: Any = MarkdownConverter  # what it has by name alone, its types do not know
+
+
+class _Writer(_Converter):  # type: ignore[misc]
     """Markdown without pictures; questions of definition lists and of accordions are headings."""
 
     def __init__(self, url: str) -> None:
