@@ -6,8 +6,8 @@ First come the fixed kinds of `tests/specimens.py`, each of which has to be refu
 were good before a seeded accident: cut, flipped, overwritten, repeated, shuffled, nested, also inside of archives.
 They are read in batches, each with good files of every kind behind them, as an ingestion reads a folder.
 
-Exit code 1 when something was found: an exception, a fixed kind that was not refused with its reason, or a good file
-that was not read.
+Exit code 1 when something was found: an exception, a fixed kind that was not refused with its reason, a file of which
+nothing is said, or a good file that was not read.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def _read(folder: Path, files: Mapping[str, bytes], words: Mapping[str, str], co
         paths.append(folder / name)
         paths[-1].write_bytes(data)
     try:
-        reading = read_sources(paths)
+        notes: list[str] = []
+        reading = read_sources(paths, notes.append)
     except Exception as error:  # noqa: BLE001 (this is what is looked for)
         return [f"{sorted(files)[0]} and after: {type(error).__name__}: {error}"]
     reasons: dict[str, list[str]] = {}
@@ -76,7 +77,10 @@ def _read(folder: Path, files: Mapping[str, bytes], words: Mapping[str, str], co
         counts["refused" if name in reasons else "read" if name in used else "empty"] += 1
         for mark in ("not done after", "crashed", "memory", "nested too deep", "its reader failed"):
             counts[mark] += any(mark in reason for reason in reasons.get(name, []))
-    faults = [
+    said = " ".join(notes)
+    silent = [name for name in files if name not in reasons and name not in used and name not in said]
+    faults = [f"{name}: nothing was said of it" for name in silent]
+    faults += [
         f"{name}: {reasons.get(name)}"
         for name, word in words.items()
         if word not in " ".join(reasons.get(name, [])) or name not in reasons

@@ -299,8 +299,6 @@ def _print_report(report: Report, reading: Reading, say: Callable[[str], None]) 
     counts = f"added {report.added:,}, changed {report.changed:,}, removed {report.removed:,}, "
     refused = f", refused {len(reading.refusals):,}" if reading.refusals else ""
     say(f"{counts}unchanged {report.unchanged:,}{refused}")
-    if reading.drafts:
-        say(f"left out {reading.drafts:,} articles that are drafts or unpublished")
     if report.kept:
         say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
     if report.dry_run:

@@ -131,6 +131,16 @@ class _Files:
         Returns:
             False where a `lenient` look found another kind of file than its name says; nothing was read then.
         """
+        reading = self._reading
+        before = len(reading.entries), len(reading.refusals), reading.drafts
+        recognised = self._read(path, source, lenient=lenient)
+        if recognised and before == (len(reading.entries), len(reading.refusals), reading.drafts):
+            reading.warn(f"{path}: the file holds no entry.")
+        if reading.drafts > before[2]:
+            reading.warn(f"{path}: left out {reading.drafts - before[2]:,} articles that are drafts or unpublished.")
+        return recognised
+
+    def _read(self, path: Path, source: str, *, lenient: bool) -> bool:
         name = path.name.lower()
         try:
             if not path.is_file():

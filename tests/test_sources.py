@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,16 @@ def test_a_mixed_folder_is_read_whole(tmp_path: Path) -> None:
     assert ["2 files" in note for note in notes] == [True]
 
 
+@pytest.mark.parametrize(
+    ("name", "data"), [("a.md", b"---\nx: y\n---\n"), ("a.csv", b"question,answer\n"), ("a.txt", b"")]
+)
+def test_a_file_in_which_there_is_nothing_is_told(tmp_path: Path, name: str, data: bytes) -> None:
+    notes: list[str] = []
+    (path,) = write(tmp_path, {name: data})
+    assert read_sources([path], notes.append).refusals == []
+    assert notes == [f"{path}: the file holds no entry."]
+
+
 def test_a_long_table_is_divided_between_rows_and_repeats_its_head() -> None:
     head = "| Lamp | Watt |\n| --- | --- |"
     table = "\n".join([head, *(f"| lamp number {i} | {i} watt |" for i in range(150))])
@@ -372,18 +383,25 @@ def test_what_is_refused_stands_in_the_report_and_in_quarantine_and_the_rest_goe
     assert not (home / "quarantine.jsonl").exists()
 
 
-def test_a_file_without_end_is_ended_and_the_next_one_is_read() -> None:
-    endless = bad_files()["nested-dictionaries.pdf"][0]
-    with Sandbox(Guard(seconds=0.5)) as child:
-        content = child.convert("pdf", endless, "x")
-    assert [found.reason for found in content.refused] == [
-        "expected a file that can be read within bounds, got one where its reader is not done after 0.5 seconds."
-    ]
+def test_a_file_that_takes_too_long_is_ended_and_the_next_one_is_read() -> None:
+    with Sandbox(Guard(seconds=0.3)) as child:
+        content = child.convert("html", bad_files()["slow-lists.html"][0], "x")
+        assert [found.reason for found in content.refused] == [
+            "expected a file that can be read within bounds, got one where its reader is not done after 0.3 seconds."
+        ]
+        assert child._child is None
+
+
+def test_a_file_at_which_the_reader_crashes_is_refused_and_the_next_one_is_read() -> None:
+    slow = bad_files()["slow-lists.html"][0]
     with Sandbox(PATIENT) as child:
         assert child.convert("html", b"<p>x", "x").rows
         assert child._child is not None
-        child._child.kill()
-        child._child.wait()
+        murder = threading.Timer(0.2, child._child.kill)
+        murder.start()
+        content = child.convert("html", slow, "x")
+        murder.join()
+        assert ["its reader crashed (SIGKILL)" in found.reason for found in content.refused] == [True]
         assert child.convert("html", b"<p>x", "x").rows
         assert child.starts == 2
 
@@ -442,12 +460,13 @@ def test_no_bad_file_harms_the_good_ones_beside_it_and_each_is_named_with_its_re
 
 def test_no_generated_accident_ends_the_reading(tmp_path: Path) -> None:
     files = dict(generated(200, seed=7))
-    reading = read_sources(write(tmp_path / "files", files), guard=Guard(seconds=5))
-    assert {Path(refusal.file).name for refusal in reading.refusals} <= set(files)
+    notes: list[str] = []
+    reading = read_sources(write(tmp_path / "files", files), notes.append, guard=Guard(seconds=5))
     assert [refusal for refusal in reading.refusals if not refusal.reason.startswith(("expected", "the "))] == []
     spoken_of = {Path(refusal.file).name for refusal in reading.refusals}
     spoken_of |= {Path(place.partition(":")[0].partition(" (")[0]).name for place in reading.places.values()}
-    assert len(spoken_of) > 180  # the others are JSON or text in which nothing is left
+    spoken_of |= {Path(note.partition(":")[0]).name for note in notes}
+    assert spoken_of == set(files)
     assert reading.entries
 
 
