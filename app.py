@@ -27,14 +27,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_dir = Path(given.data_dir)
     from chatbot.config import load_settings
     from chatbot.data_folder import DATABASE_FILE, create, hold, session_secret
-    from chatbot.parts import Places, find_parts, load_parts
+    from chatbot.parts import Places, check_parts, find_parts, load_parts
 
-    if not data_dir.exists():
-        create(data_dir)
-    settings = load_settings(Path(given.config).parent if given.config else data_dir)
+    settings = load_settings(data_dir, file=Path(given.config) if given.config else None)
     places: Places = find_parts(
         data_dir, given.knowledge, given.adapter, given.calibration, given.base or settings.base
     )
+    check_parts(places, settings)  # in a second; the models load behind the page
+    if not data_dir.exists():
+        create(data_dir)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with hold(data_dir):
         _say("opening the conversations")

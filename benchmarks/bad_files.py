@@ -12,6 +12,7 @@ nothing is said, or a good file that was not read.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -72,7 +73,7 @@ def _read(folder: Path, files: Mapping[str, bytes], words: Mapping[str, str], co
     reasons: dict[str, list[str]] = {}
     for refusal in reading.refusals:
         reasons.setdefault(Path(refusal.file).name, []).append(refusal.reason)
-    used = {Path(place.partition(":")[0].partition(" (")[0]).name for place in reading.places.values()}
+    used = {Path(re.split(":|, ", place)[0]).name for place in reading.places.values()}
     for name in files:
         counts["refused" if name in reasons else "read" if name in used else "empty"] += 1
         for mark in ("not done after", "crashed", "memory", "nested too deep", "its reader failed"):

@@ -71,10 +71,10 @@ class Bot:
         self._settings = settings
         self._parts: Parts | None = None
         self._loaded = Event()
-        self._failure = ""
         self._running: set[str] = set()
         self._lock = Lock()
         self.loading = "starting"
+        self.failed = False
 
     @property
     def ready(self) -> bool:
@@ -90,8 +90,8 @@ class Bot:
         """Load the parts; `load` is handed a function that tells what is being loaded."""
         try:
             self._parts = load(self._tell)
-        except Exception as error:
-            self._failure = self.loading = f"The assistant could not start: {error}"
+        except Exception:
+            self.failed = True
             raise
         finally:
             self._loaded.set()
@@ -119,7 +119,7 @@ class Bot:
                     if parts.model:
                         turn.understanding = parts.model.understand(turn.messages)
                 with turn.timed("find"):  # 4 find
-                    turn.hits = _find(parts, turn)
+                    turn.hits = _find(parts, turn, self._settings)
                 with turn.timed("decide"):  # 5 decide
                     turn.decision = _decide(parts, turn)
                 for reply in self._write(parts, turn, cancelled):  # 6 write
@@ -153,7 +153,7 @@ class Bot:
             if cancelled.is_set() or time.monotonic() > ends:
                 raise BusyError("The assistant is still starting. Please try again in a moment.")
         if self._parts is None:
-            raise TurnError(f"{self._failure} {self._settings.contact}".strip())
+            raise TurnError(f"The assistant could not start. {self._settings.contact}".strip())
         return self._parts
 
     @contextmanager
@@ -198,11 +198,22 @@ class Bot:
             alarm.cancel()
 
 
-def _find(parts: Parts, turn: Turn) -> Sequence[Hit]:
-    """Search for the last message in its conversation; the hits have probabilities where there is a calibration."""
+def _find(parts: Parts, turn: Turn, settings: Settings) -> Sequence[Hit]:
+    """Search for the last message in its conversation, with the fitted weights where there is a calibration.
+
+    Where the likeliest intent is set to be answered by one entry only, no other entry is a hit.
+    """
     context = next((m.content for m in reversed(turn.messages[:-1]) if m.role == "user"), "")
-    hits = parts.knowledge.search(turn.messages[-1].content, context=context, recent=turn.recent, k=SEARCHED_ENTRIES)
-    return parts.calibration.judged(hits) if parts.calibration else hits
+    hits = parts.knowledge.search(
+        turn.messages[-1].content,
+        context=context,
+        recent=turn.recent,
+        k=SEARCHED_ENTRIES,
+        scorer=parts.calibration.scorer if parts.calibration else None,
+    )
+    intents = turn.understanding.intent
+    likeliest = settings.intents.get(max(intents, key=lambda name: intents[name], default=""))
+    return [hit for hit in hits if hit.entry.id == likeliest.entry] if likeliest and likeliest.strict else hits
 
 
 def _decide(parts: Parts, turn: Turn) -> Decision:

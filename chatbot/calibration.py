@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from chatbot.errors import CalibrationError
 from chatbot.types import EvidenceReading
 from knowledge_base.entry import Hit
 from knowledge_base.manifest import verify
+from knowledge_base.scorer import Scorer
 
 FILE = "calibration.json"
+EVIDENCE_FEATURES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +39,13 @@ class Logistic:
 class Calibration:
     """The fitted numbers of one deployment.
 
-    `hit` gives the probability that an entry answers from `hit_features`; `evidence` the probability that a
-    reply written from the entries is right, from `evidence_features`; None where there was nothing to fit it on.
+    `scorer` gives the probability that an entry answers; `evidence` the probability that a reply written from the
+    entries is right, from `evidence_features`; None where there was nothing to fit it on.
     `thresholds` are least probabilities: `approved`, `grounded`, `ask`, `out_of_scope` and `step:LABEL`.
     `adapter`, `knowledge` and `encoder` are the sha256 of what they were fitted with (adapter "" for none).
     """
 
-    hit: Logistic
+    scorer: Scorer
     evidence: Logistic | None
     thresholds: Mapping[str, float | None]
     max_error: float
@@ -58,15 +60,10 @@ class Calibration:
         value = self.thresholds.get(name)
         return math.inf if value is None else value
 
-    def judged(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits with their probabilities, likeliest first."""
-        features = hit_features(hits)
-        judged = [replace(hit, probability=self.hit(row)) for hit, row in zip(hits, features, strict=True)]
-        return sorted(judged, key=lambda hit: -(hit.probability or 0.0))
-
     def save(self, folder: Path) -> None:
         """Write `calibration.json` into a folder that the caller seals."""
         facts = {name: value for name, value in asdict(self).items() if name != "sha256"}
+        facts["scorer"] = self.scorer.to_json()
         (folder / FILE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -81,8 +78,8 @@ class Calibration:
             facts = json.loads((folder / FILE).read_text(encoding="utf-8"))
             evidence = facts.pop("evidence")
             return cls(
-                hit=_logistic(facts.pop("hit")),
-                evidence=None if evidence is None else _logistic(evidence),
+                scorer=Scorer.from_json(facts.pop("scorer")),
+                evidence=None if evidence is None else _logistic(evidence, EVIDENCE_FEATURES),
                 sha256=_sha256(folder),
                 **facts,
             )
@@ -105,21 +102,14 @@ class Calibration:
                 )
 
 
-def hit_features(hits: Sequence[Hit]) -> list[tuple[float, float]]:
-    """Return for each hit its cosine and by how much it exceeds the best of the others."""
-    scores = [hit.score for hit in hits]
-    rows = []
-    for place, score in enumerate(scores):
-        others = scores[:place] + scores[place + 1 :]
-        rows.append((score, score - max(others, default=0.0)))
-    return rows
-
-
 def evidence_features(hits: Sequence[Hit], reading: EvidenceReading) -> tuple[float, float, float]:
     """Return three log-odds: that the entry which a reply would begin with answers, of full support, of its pointer."""
     place = pointed(reading)
-    certainty = hits[place].probability or 0.0
-    return log_odds(certainty), log_odds(reading.support.get("full", 0.0)), log_odds(reading.pointers[place])
+    return (
+        log_odds(hits[place].probability),
+        log_odds(reading.support.get("full", 0.0)),
+        log_odds(reading.pointers[place]),
+    )
 
 
 def pointed(reading: EvidenceReading) -> int:
@@ -133,10 +123,10 @@ def log_odds(probability: float) -> float:
     return math.log(bounded / (1 - bounded))
 
 
-def _logistic(facts: Mapping[str, object]) -> Logistic:
+def _logistic(facts: Mapping[str, object], features: int) -> Logistic:
     weights, bias = facts["weights"], facts["bias"]
-    if not isinstance(weights, list) or not isinstance(bias, int | float):
-        raise TypeError("expected weights and a bias")
+    if not isinstance(weights, list) or len(weights) != features or not isinstance(bias, int | float):
+        raise TypeError(f"expected {features} weights and a bias")
     return Logistic(tuple(float(w) for w in weights), float(bias))
 
 

@@ -91,13 +91,22 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
-def load_settings(data_dir: Path | None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Return the settings: `environ` (the process's own by default) over the file in `data_dir` over defaults.
+def load_settings(
+    data_dir: Path | None, environ: Mapping[str, str] | None = None, file: Path | None = None
+) -> Settings:
+    """Return the settings: `environ` (the process's own by default) over a file over defaults.
+
+    Args:
+        data_dir: the folder whose `frontdesk.yaml` is read if there is one.
+        environ: the variables.
+        file: the file that is read in place of that one; it must exist.
 
     Raises:
         SettingsError: a setting is unknown or not valid, or the file cannot be read.
     """
-    path = None if data_dir is None else data_dir / SETTINGS_FILE
+    path = file or (None if data_dir is None else data_dir / SETTINGS_FILE)
+    if file is not None and not file.is_file():
+        raise SettingsError(f"--config {file}: expected a settings file, found none. Check the path.")
     from_file = {} if path is None else _read(path)
     environ = os.environ if environ is None else environ
     from_environment = _Variables(environ).read()

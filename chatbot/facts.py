@@ -30,7 +30,7 @@ _TLDS = (
     "at|ch|us|ca|au|nz|in|cn|jp|kr|hk|sg|tw|br|mx|ru|pl|se|no|fi|dk|ie|pt|cz|gr|tr|za|il|ae|me|tv|cc|ly|gg|to|fm|id|my|ph|th|ua|ro|hu"
 )
 _PLACEHOLDER = re.compile(
-    r"\{\{([^{}]*)(?:\}\}|$)|\{([A-Za-z_][\w -]*)\}|\[([A-Z][A-Za-z]*(?: [A-Za-z]+)+)\](?!\()|_{3,}()"
+    r"\{\{([^{}]*)(?:\}\}|$)|\{([A-Za-z_][\w -]*)\}|\[([A-Z][A-Za-z]*(?: [A-Za-z]+)+)\](?!\()|_{3,}()|<(email|account|card|phone)>"
 )
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _LINK = re.compile(
@@ -168,7 +168,7 @@ def _facts(text: str, *, liberal: bool) -> tuple[Fact, ...]:
             if reading:
                 take(match.start(), match.start() + len(match[0].rstrip(" .,:;!?")), *reading)
 
-    if "{" in plain or "[" in plain or "___" in plain:
+    if "{" in plain or "[" in plain or "___" in plain or "<" in plain:
         run(_PLACEHOLDER, _placeholder)
     if "@" in plain:
         run(_EMAIL, lambda match: ("email", match[0].rstrip(".-").casefold()))

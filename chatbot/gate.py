@@ -83,6 +83,19 @@ class Gate:
             self._expect_pointer()
         return passed
 
+    def ahead(self) -> Sentence | None:
+        """Return the whole sentences of the piece that is being written, if they would pass as they stand.
+
+        They may be shown at once. The piece itself passes or not when it ends.
+        """
+        if self.violation or self.number is None:
+            return None
+        whole = sentence_spans(self._buffer)[:-1]
+        if not whole:
+            return None
+        text = self._buffer[whole[0][0] : whole[-1][1]]
+        return None if self._violation(text, self._evidence[self.number - 1]) else Sentence(text, self.number)
+
     def close(self, *, cut: bool = False) -> list[Sentence]:
         """End the text and return what was still open and passes.
 
@@ -141,6 +154,7 @@ class Gate:
         if self.violation:
             return []
         self._passed_any = True
+        self._said.update(map(_key, sentences(text)))
         return [Sentence(text, number)]
 
     def _violation(self, text: str, evidence: _Evidence) -> Violation | None:
@@ -152,10 +166,11 @@ class Gate:
         lacking = evidence.lack(text)
         if lacking:
             return Violation("unsupported_fact", text, _named(lacking))
+        said = Counter[str]()
         for sentence in map(_key, sentences(text)):
-            if self._said[sentence] >= max(1, evidence.sentences[sentence]):
+            if self._said[sentence] + said[sentence] >= max(1, evidence.sentences[sentence]):
                 return Violation("repetition", text, sentence)
-            self._said[sentence] += 1
+            said[sentence] += 1
         return None
 
 

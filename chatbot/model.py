@@ -13,7 +13,7 @@ import numpy as np
 
 from chatbot.errors import AdapterError
 from chatbot.labels import LabelRows, log_softmax
-from chatbot.prompt import REPLY_TOKENS, Renderer
+from chatbot.prompt import REPLY_TOKENS, SHORT_REPLY_TOKENS, Renderer
 from chatbot.types import EvidenceReading, Message, Understanding
 from knowledge_base.entry import Entry
 from knowledge_base.manifest import MANIFEST, sha256_of, verify
@@ -64,6 +64,18 @@ class Adapter:
             )
         return opened
 
+    def require_encoder(self, sha256: str) -> None:
+        """Refuse another encoder than the one that the adapter was trained with.
+
+        Raises:
+            AdapterError: the hashes differ.
+        """
+        if self.encoder_sha256 != sha256:
+            raise AdapterError(
+                f"{self.folder}: expected the encoder {self.encoder_sha256[:12]} that the adapter was trained with, "
+                f"got {sha256[:12]}. Set `encoder` in frontdesk.yaml."
+            )
+
 
 class DialogueModel:
     """Understands, judges and writes; holds no conversation."""
@@ -87,11 +99,7 @@ class DialogueModel:
         from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
         from chatbot.engines.transformers import TransformersEngine
 
-        if adapter.encoder_sha256 != encoder.sha256:
-            raise AdapterError(
-                f"{adapter.folder}: expected the encoder {adapter.encoder_sha256[:12]} that the adapter was trained with, "
-                f"got {encoder.sha256[:12]}. Set `encoder` in frontdesk.yaml."
-            )
+        adapter.require_encoder(encoder.sha256)
         base = find_base(adapter.base_id, place)
         require_weights(base, adapter.base_sha256)
         labels = LabelRows.load(adapter.folder)
@@ -132,10 +140,11 @@ class DialogueModel:
         path = renderer.evidence(messages, entries) if entries else renderer.understanding(messages)
         ids: list[int] = []
         shown = ""
-        for token in self.engine.stream(path, REPLY_TOKENS, frozenset([self.renderer.end_of_turn]), cancelled):
+        room = REPLY_TOKENS if entries else SHORT_REPLY_TOKENS
+        for token in self.engine.stream(path, room, frozenset([renderer.end_of_turn]), cancelled):
             ids.append(token.id)
             text = self.renderer.text(ids)
             if not text.endswith("\ufffd"):  # a character whose bytes are not all written yet
                 yield text[len(shown) :]
                 shown = text
-        return len(ids) < REPLY_TOKENS and not cancelled.is_set()
+        return len(ids) < room and not cancelled.is_set()

@@ -46,8 +46,33 @@ def _given_or_newest(flag: str, given: str, data_dir: Path | None, name: str) ->
         if not Path(given).is_dir():
             raise InputError(f"{flag} {given}: expected a folder, found none. Check the path.")
         return Path(given)
-    folders = sorted((data_dir / name).glob("*/manifest.json")) if data_dir else []
+    found = (data_dir / name).glob("*/manifest.json") if data_dir else []
+    folders = [path for path in found if not path.parent.name.endswith(".partial")]
     return max(folders, key=lambda path: path.stat().st_mtime).parent if folders else None
+
+
+def check_parts(places: Places, settings: Settings) -> None:
+    """Check, before anything is loaded, that every part is there, whole, and fits the others.
+
+    Raises:
+        InputError: a part is missing, altered, or does not fit the others.
+    """
+    from knowledge_base.encoder import locate_encoder
+    from knowledge_base.snapshots import current_id
+
+    encoder = locate_encoder(settings.encoder)
+    current_id(places.knowledge)
+    adapter = ""
+    if places.adapter is not None:
+        from chatbot.model import Adapter
+
+        opened = Adapter.open(places.adapter)
+        opened.require_encoder(encoder.sha256)
+        adapter = opened.sha256
+    if places.calibration is not None:
+        from chatbot.calibration import Calibration
+
+        Calibration.load(places.calibration).require(adapter, encoder.sha256)
 
 
 def load_parts(places: Places, settings: Settings, tell: Callable[[str], None]) -> Parts:

@@ -26,7 +26,7 @@ def decide(
 
     Args:
         understanding: what the message means; empty without an adapter.
-        hits: what search found, with probabilities if there is a calibration, likeliest first.
+        hits: what search found, likeliest first.
         calibration: the fitted numbers; without them no answer is certain, and the nearest entries are offered.
         read_evidence: has the model read the entries; asked only where it matters; None without an adapter.
         message: what the customer wrote; without a calibration only an entry's own question is answered.
@@ -34,7 +34,7 @@ def decide(
     if calibration is None:
         return _uncalibrated(hits, message)
     best = hits[0] if hits else None
-    certainty = (best.probability or 0.0) if best else 0.0
+    certainty = best.probability if best else 0.0
     steps = understanding.next_step
     sure_step = _sure_step(steps, calibration)
     if sure_step == CHAT and steps[CHAT] > certainty:
@@ -52,7 +52,7 @@ def decide(
             return Decision("grounded", "evidence_supports", tuple(hit.entry.id for hit in hits), rightness)
     if sure_step == ASK:
         return Decision("ask", "unclear", probability=steps[ASK])
-    nearest = sum(hit.probability or 0.0 for hit in hits[:2])
+    nearest = sum(hit.probability for hit in hits[:2])
     if best and nearest >= calibration.threshold("ask"):
         return Decision("ask", "unclear", tuple(hit.entry.id for hit in hits[:2]), min(nearest, 1.0))
     return Decision("decline", "nothing_fits", probability=1 - certainty)

@@ -23,6 +23,7 @@ MAX_ENTRIES = 5
 KNOWLEDGE_TOKENS = 768
 CONTEXT_TOKENS = 4096
 REPLY_TOKENS = 256
+SHORT_REPLY_TOKENS = 64  # without evidence: a question back, small talk; shown only whole, so nobody sees it grow
 
 # Zero-width and bidi controls, soft hyphen, BOM, variation selectors, Unicode tags, C0/C1 without tab and newline.
 _INVISIBLE = re.compile(

@@ -44,6 +44,8 @@ def _parser() -> Parser:
 
 
 def _list(database: Path) -> int:
+    if not database.exists():
+        raise InputError(f"{database}: expected a database, found none. Check --data-dir.")
     from chatbot.store import Store
 
     with Store.open(database, read_only=True) as store:

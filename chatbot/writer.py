@@ -39,10 +39,18 @@ def write(
     elif decision.kind in ("chat", "ask") and not entries and model is not None:
         yield from _ungrounded(blank, messages, model, settings, cancelled)
     elif decision.kind == "ask":
-        options = tuple(Option(entry.question, entry.question) for entry in entries[:MAX_OPTIONS])
+        options = tuple(_option(entry, settings) for entry in entries[:MAX_OPTIONS])
         yield replace(blank, text=phrase("which", settings.languages), options=options)
     else:
         yield declined(decision, settings)
+
+
+def _option(entry: Entry, settings: Settings) -> Option:
+    """Return a reading as a button: the title of the intent that the entry is set to answer, else its question."""
+    intent = settings.intents.get(entry.intent)
+    titles = intent.title if intent and intent.entry == entry.id else {}
+    title = next((titles[language] for language in settings.languages if language in titles), entry.question)
+    return Option(title, entry.question)
 
 
 def declined(decision: Decision, settings: Settings) -> Reply:
@@ -66,14 +74,17 @@ def grounded(
     shown = model.shown(entries)
     watch = gate.Gate(shown)
     passed: list[gate.Sentence] = []
+    seen = ""
     writing = _Writing(model.write(messages, shown, cancelled))
     for piece in writing:
-        new = watch.feed(piece)
-        passed += new
+        passed += watch.feed(piece)
         if watch.violation is not None:
             break
-        if new:
-            yield _cited(blank, passed, shown)
+        ahead = watch.ahead()
+        reply = _cited(blank, [*passed, ahead] if ahead else passed, shown)
+        if len(reply.text) > len(seen):
+            seen = reply.text
+            yield reply
     if watch.violation is None:
         passed += watch.close(cut=not writing.ended)
     if cancelled.is_set():

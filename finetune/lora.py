@@ -6,11 +6,12 @@ when it is complete. One adapter learns the labels (intent, next step, support) 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,10 @@ from typing import TYPE_CHECKING, Any
 from finetune import adapter_folder
 from finetune.arguments import LAST, LoraArguments, parse
 from finetune.material import prepare
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import Reading, read_files
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
-    Refusal,
     run,
     write_json,
 )
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from chatbot.labels import LabelRows
     from chatbot.prompt import Renderer
     from finetune.material import Material
-    from finetune.records import Transcript
     from knowledge_base.encoder import Encoder
     from knowledge_base.search import KnowledgeBase
 
@@ -44,10 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(argv)
     say = _say
     began = time.monotonic()
-    _check_output(arguments)
     files = [Path(name) for name in arguments.dataset]
-    transcripts, refusals = _read(arguments, files, say)
-    encoder, knowledge, base = _models(arguments, say)
+    if arguments.dry_run:
+        return _dry_run(arguments, files, say)
+    _check_output(arguments)
+    reading = _read(arguments, files, say)
+    transcripts, refusals = reading.transcripts, reading.refusals
+    base = _base(arguments, say)
+    encoder, knowledge = _knowledge(arguments, say)
     material = prepare(arguments, transcripts, knowledge, say)
     metrics = train_adapter(arguments, material, base, encoder, files, say)
     report = {
@@ -84,36 +87,63 @@ def _check_output(arguments: LoraArguments) -> None:
         raise InputError(f"--resume_from_checkpoint: only the run in {partial} can go on. Give the flag no value.")
 
 
-def _read(arguments: LoraArguments, files: Sequence[Path], say: Any) -> tuple[list[Transcript], list[Refusal]]:
+def _dry_run(arguments: LoraArguments, files: Sequence[Path], say: Any) -> int:
+    """Say what a run would learn from. Nothing is made but the report that `--json` asks for."""
+    from finetune.preview import preview
+
+    reading = _read(arguments, files, say)
+    knowledge = _knowledge(arguments, say)[1] if arguments.knowledge else None
+    found = preview(reading, knowledge, arguments)
+    for file in found:
+        for line in file.lines():
+            say(line)
+    if arguments.json:
+        write_json(
+            arguments.json,
+            {"files": [asdict(file) for file in found], "refused": [refusal.to_json() for refusal in reading.refusals]},
+        )
+    return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
+
+
+def _read(arguments: LoraArguments, files: Sequence[Path], say: Any) -> Reading:
     """Read and check all files and say what was found."""
     from finetune.survey import survey
 
-    transcripts, refusals, warnings = read_transcripts(files)
-    for line in survey(transcripts, refusals, warnings).lines():
+    reading = read_files(files)
+    transcripts, refusals = reading.transcripts, reading.refusals
+    for line in survey(transcripts, refusals, reading.warnings).lines():
         say(line)
     if not transcripts:
         raise InputError(f"{arguments.dataset[0]}: expected conversations, got no usable row. See the reasons above.")
     if refusals and arguments.strict:
         raise InputError(f"--strict: {len(refusals):,} rows were refused. Correct them, or leave out --strict.")
-    return transcripts, refusals
+    return reading
 
 
-def _models(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase | None, Base]:
-    """Find and check the models before any work; what is missing ends the run here."""
+def _base(arguments: LoraArguments, say: Any) -> Base:
+    """Find and check the base before any work; a missing one ends the run here."""
     from chatbot.engines.bases import find_base
 
     base = find_base(arguments.model_name_or_path, arguments.base)
     say(f"base {base.id} ({base.sha256[:12]})")
+    return base
+
+
+def _knowledge(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase | None]:
+    if arguments.knowledge:
+        from knowledge_base.snapshots import current_id
+
+        current_id(Path(arguments.knowledge))  # what is missing is told before anything heavy is loaded
     from knowledge_base.encoder import load_encoder
 
     encoder = load_encoder(arguments.encoder)
     if not arguments.knowledge:
-        return encoder, None, base
+        return encoder, None
     from knowledge_base.search import KnowledgeBase
 
     knowledge = KnowledgeBase.open(Path(arguments.knowledge), encoder)
     say(f"knowledge {knowledge.snapshot_id}: {len(knowledge.entries):,} entries")
-    return encoder, knowledge, base
+    return encoder, knowledge
 
 
 def train_adapter(
@@ -153,7 +183,9 @@ def train_adapter(
     data = TrainingData(tuple(renderer.system), rounds, validation, n_labels)
     partial = arguments.partial()
     partial.mkdir(parents=True, exist_ok=True)
-    _remember(partial, arguments, files)
+    taught = repr((material.labels.sets, material.part("train"))).encode()
+    models = {"base": base.sha256, "encoder": encoder.sha256, "lessons": hashlib.sha256(taught).hexdigest()}
+    _remember(partial, arguments, files, models)
     schedule = Schedule(
         passes=arguments.num_train_epochs,
         max_steps=arguments.max_steps,
@@ -222,11 +254,12 @@ def _sample(trees: Sequence[Any], max_tokens: int) -> tuple[Any, ...]:
     return tuple(trees[::every])
 
 
-def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path]) -> None:
+def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path], hashes: Mapping[str, str]) -> None:
     """Keep what a run was started with, and refuse to go on with anything else."""
-    ignored = ("resume_from_checkpoint", "json", "config")
+    ignored = ("resume_from_checkpoint", "json", "config", "dry_run")
     facts = {k: v for k, v in asdict(arguments).items() if k not in ignored}
     facts["dataset_sha256"] = [sha256_of(file) for file in files]
+    facts.update({f"{name}_sha256": value for name, value in hashes.items()})  # lessons: the knowledge may have changed
     from finetune.training import write_whole
 
     kept = partial / "arguments.json"
@@ -237,9 +270,11 @@ def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path]) ->
     before = json.loads(kept.read_text(encoding="utf-8"))
     changed = [name for name, value in json.loads(text).items() if before.get(name) != value]
     if changed:
+        name = min(changed, key=lambda one: one.endswith("_sha256"))  # a flag tells more than what follows from it
+        what = name.removesuffix("_sha256") if name.endswith("_sha256") else f"--{name}"
         raise InputError(
-            f"--resume_from_checkpoint: the run in {partial} was started with another --{changed[0]} "
-            f"({before.get(changed[0])}). Give the same flags and data."
+            f"--resume_from_checkpoint: the run in {partial} was started with another {what} "
+            f"({before.get(name)}). Give the same flags, data and knowledge."
         )
 
 

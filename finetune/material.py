@@ -47,7 +47,7 @@ def prepare(
 
     redacted: Counter[str] = Counter()
     if arguments.redact:
-        transcripts, redacted = _redacted(transcripts, knowledge)
+        transcripts, redacted = without_personal_data(transcripts, knowledge)
         say("redacted: " + (", ".join(f"{n:,} {kind}" for kind, n in sorted(redacted.items())) or "nothing"))
     parts = split(transcripts, arguments.seed, (arguments.split[0], arguments.split[1], arguments.split[2]))
     say(
@@ -80,9 +80,10 @@ def _questions(
     return tuple(lessons)
 
 
-def _redacted(
+def without_personal_data(
     transcripts: Sequence[Transcript], knowledge: KnowledgeBase | None
 ) -> tuple[list[Transcript], Counter[str]]:
+    """Return the transcripts redacted, but for the company's own details, and how much of each kind was replaced."""
     from finetune.redaction import Redactor, company_details
 
     entries = knowledge.entries.values() if knowledge else []
@@ -97,5 +98,7 @@ def _say_replies(replies: Counter[str], arguments: LoraArguments, say: Say) -> N
             say(f"{count:,} replies state facts that no entry holds: {used}")
         elif reason == "written by a bot":
             say(f"{count:,} replies were written by a bot: not used for writing")
+        elif reason == "name a step only":
+            say(f"{count:,} replies name a step only: not used for writing")
         else:
             say(f"{count:,} replies {reason}: used for writing")

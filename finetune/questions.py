@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from chatbot.model import SHOWN_ENTRIES
 from chatbot.types import Message
 from finetune.data import Lesson, Turn, grounded
-from finetune.holdout import HeldOutSearch
 from finetune.records import Transcript
 from finetune.split import near_duplicate_groups
+from knowledge_base.search import HeldOut
 
 if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
@@ -36,10 +36,10 @@ def knowledge_lessons(
         most: how many questions are taken, by seed, if there are more.
         seed: chooses the questions, and those that show evidence.
     """
-    search = HeldOutSearch(knowledge)
+    entries = [entry for entry in knowledge.entries.values() if entry.visibility == "public"]
     asked = [
         (place, number, text)
-        for place, entry in enumerate(search.entries)
+        for place, entry in enumerate(entries)
         for number, text in enumerate((entry.question, *entry.alternatives))
         if entry.approved and (entry.intent or number)
     ]
@@ -53,12 +53,13 @@ def knowledge_lessons(
         place, number, text = asked[index]
         if index in repeated:
             continue
-        entry = search.entries[place]
+        entry = entries[place]
         message = Message("user", text, intents=(entry.intent,) if entry.intent else ())
         turn = Turn(0)
         if number and read.get(place, 0) < READ_QUESTIONS:
             read[place] = read.get(place, 0) + 1
-            found = tuple(hit.entry for hit in search.without_question(place, number, 2 * SHOWN_ENTRIES))
+            candidates = knowledge.candidates(text, held_out=HeldOut(entry.id, number))
+            found = tuple(hit.entry for hit in candidates.hits(knowledge.scorer, 2 * SHOWN_ENTRIES))
             turn = Turn(0, evidence=grounded(entry.answer, (entry,), (entry,), found, chance))
         if message.intents or turn.evidence:
             reply = Message("assistant", entry.answer, author="approved", evidence=(entry.id,))

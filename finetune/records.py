@@ -77,13 +77,22 @@ def parse_line(data: bytes) -> object:
         RefusedError: the line is not UTF-8 or not JSON.
     """
     try:
-        text = data.decode("utf-8")
-        raw = json.loads(text)
+        return parse_text(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise RefusedError(f"expected UTF-8, got byte 0x{data[error.start]:02x} at byte {error.start + 1}") from error
+
+
+def parse_text(text: str) -> object:
+    """Return the JSON value of a text.
+
+    Raises:
+        RefusedError: it is not JSON.
+    """
+    try:
+        raw: object = json.loads(text)
         if "\\ud" in text.lower():
             # An escape can name half of a surrogate pair, which no encoding can write: "?" stands for it.
             raw = json.loads(json.dumps(raw, ensure_ascii=False).encode("utf-8", "replace"))
-    except UnicodeDecodeError as error:
-        raise RefusedError(f"expected UTF-8, got byte 0x{data[error.start]:02x} at byte {error.start + 1}") from error
     except json.JSONDecodeError as error:
         raise RefusedError(f"expected a JSON object, got: {error.msg} at column {error.colno}") from error
     except (ValueError, RecursionError) as error:

@@ -57,7 +57,7 @@ class Survey:
 
     def to_json(self) -> dict[str, Any]:
         """Return the survey as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "refusals": [refusal.to_json() for refusal in self.refusals]}
 
     def lines(self) -> list[str]:
         """Return what was found, a line a finding."""
@@ -87,13 +87,13 @@ class Survey:
 
     def _refusal_lines(self) -> Iterator[str]:
         """Yield each reason of each file once, with the lines where it holds."""
-        where: dict[tuple[str, str], list[int | None]] = {}
+        where: dict[tuple[str, str, str], list[int | None]] = {}
         for refusal in self.refusals:
-            where.setdefault((refusal.file, refusal.reason), []).append(refusal.line)
-        for (file, reason), lines in list(where.items())[:_SHOWN_REASONS]:
+            where.setdefault((refusal.file, refusal.reason, refusal.unit), []).append(refusal.line)
+        for (file, reason, unit), lines in list(where.items())[:_SHOWN_REASONS]:
             numbers = [f"{line:,}" for line in lines[:_SHOWN_LINES] if line is not None]
             more = f" and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
-            place = f", {'line' if len(lines) == 1 else 'lines'} {', '.join(numbers)}{more}" if numbers else ""
+            place = f", {unit if len(lines) == 1 else unit + 's'} {', '.join(numbers)}{more}" if numbers else ""
             yield f"  {file}{place}: {reason}"
         if len(where) > _SHOWN_REASONS:
             yield f"  ... and {len(where) - _SHOWN_REASONS:,} more reasons"

@@ -1,37 +1,62 @@
-"""Past conversations, read from JSON Lines and CSV; what cannot be used is refused with file, line and reason."""
+"""Past conversations, read from files of many forms; what cannot be used is refused with file, place and reason."""
 
 from __future__ import annotations
 
 import gzip
+import io
+import re
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO
 
+from finetune import rows
+from finetune.documents import DocumentError, decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
+from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
-from finetune.tables import Row, TableError, read_table
-from knowledge_base.command import Refusal
+from finetune.tables import Row, Table, TableError, read_table
+from finetune.workbook import Sheet, read_sheet
+from knowledge_base.command import Refusal, Unit
 
-__all__ = ["Transcript", "read_transcripts"]
+__all__ = ["Reading", "Transcript", "read_files", "read_transcripts"]
 
 MAX_LINE_BYTES = 32 * 2**20
 
-_PAIRS = ("question", "answer")
-_TURNS = ("conversation_id", "role", "text")
+_OURS = "Frontdesk transcripts"
+_TABLES = (".csv", ".tsv")
+_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".xlsx", ".yml", ".yaml", ".txt")
+_DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+_RASA_KEY = re.compile(r"^(?:nlu|stories|rules|responses|intents)\s*:", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read of some files: `formats` names for each file what it was recognised as."""
+
+    transcripts: list[Transcript]
+    refusals: list[Refusal]
+    warnings: list[str]
+    formats: Mapping[str, str]
 
 
 def read_transcripts(paths: Sequence[Path]) -> tuple[list[Transcript], list[Refusal], list[str]]:
-    """Read conversations from `.jsonl` and `.csv` files, gzipped or not.
+    """Read conversations as `read_files` does; returns them, what was refused, and warnings."""
+    reading = read_files(paths)
+    return reading.transcripts, reading.refusals, reading.warnings
 
-    A CSV file holds either `question,answer[,intent]`, one conversation a row (several intents separated by
-    `|`, the answers written by people), or `conversation_id,role,text[,time]`, one message a row, in the order
-    of the times where there are any and of the file otherwise. A conversation that stands there twice, with the
-    same id and the same content, is read once.
+
+def read_files(paths: Sequence[Path]) -> Reading:
+    """Read conversations from files, gzipped or not: our own JSON Lines, tables, and exports of other systems.
+
+    A table (CSV or XLSX) holds either `question,answer[,intent]`, one conversation a row (several intents separated
+    by `|`, the answers written by people), or `conversation_id,role,text[,time]`, one message a row, in the order
+    of the times where there are any and of the file otherwise. An export is recognised by its content. A
+    conversation that stands there twice, with the same id and the same content, is read once.
 
     Args:
-        paths: the files, read in this order.
+        paths: the files, read in this order; those of a Rasa project come last, since they belong together.
 
     Returns:
         The conversations in file order, what was refused, and warnings about what was left out of
@@ -40,7 +65,8 @@ def read_transcripts(paths: Sequence[Path]) -> tuple[list[Transcript], list[Refu
     collection = _Collection()
     for path in paths:
         collection.read(path)
-    return collection.transcripts, collection.refusals, collection.warnings
+    collection.finish()
+    return Reading(collection.transcripts, collection.refusals, collection.warnings, collection.formats)
 
 
 class _Collection:
@@ -49,6 +75,8 @@ class _Collection:
     def __init__(self) -> None:
         self.transcripts: list[Transcript] = []
         self.refusals: list[Refusal] = []
+        self._formats: dict[str, dict[str, None]] = {}
+        self._rasa: list[tuple[Path, object]] = []
         self._first_with_id: dict[str, tuple[str, str]] = {}
         self._noted: Counter[str] = Counter()
         self._first_noted: dict[str, str] = {}
@@ -60,20 +88,57 @@ class _Collection:
             for text, count in self._noted.items()
         ]
 
+    @property
+    def formats(self) -> dict[str, str]:
+        return {file: ", ".join(names) or "not recognised" for file, names in self._formats.items()}
+
     def read(self, path: Path) -> None:
+        self._formats.setdefault(str(path), {})
         kind = next((suffix for suffix in reversed(path.suffixes) if suffix.lower() != ".gz"), "").lower()
-        readers = {".jsonl": self._read_lines, ".csv": self._read_table, ".tsv": self._read_table}
-        if kind not in readers:
-            self._refuse(path, None, f"expected a .jsonl, .jsonl.gz or .csv file, got {shown(path.name)}")
+        if kind not in _SUFFIXES:
+            expected = f"{', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]} file, gzipped or not"
+            self._refuse(path, None, f"expected a {expected}, got {shown(path.name)}")
             return
         try:
-            with path.open("rb") as raw, _uncompressed(raw) as file:
-                readers[kind](path, file)
+            with path.open("rb") as raw, unpacked(raw) as file:
+                if kind == ".jsonl":
+                    self._read_long(path, file)
+                else:
+                    self._read_whole(path, kind, whole(file))
+        except (DocumentError, TableError) as error:
+            self._refuse(path, error.line, error.reason)
+        except _DAMAGED:
+            self._refuse(path, None, "expected whole gzip data, got a damaged or cut file")
         except OSError as error:
             self._refuse(path, None, f"expected a file that can be read, got: {error.strerror or error}")
 
+    def finish(self) -> None:
+        """Read what had to wait until all files were there."""
+        project = rasa.Project.of(value for _, value in self._rasa)
+        read = [(path, list(rasa.records([(1, value)], project))) for path, value in self._rasa]
+        is_empty = not any(records for _, records in read)  # a domain alone says nothing that a customer asks
+        for path, records in read:
+            self._import(path, rasa.NAME, records, "record")
+            if is_empty:
+                self._refuse(path, None, "expected examples of intents or stories in the Rasa files, got none")
+
+    def _read_long(self, path: Path, file: BinaryIO) -> None:
+        """Read JSON Lines line by line, however many there are, unless the file is one document after all."""
+        try:
+            first = file.readline(MAX_LINE_BYTES + 1)
+            document = one_document(first, file, lambda item: importer_of(item) is not None)
+            file.seek(0)
+        except _DAMAGED:
+            document = None
+            file.seek(0)
+        if document is None:
+            self._read_lines(path, file)
+        else:
+            self._read_document(path, document)
+
     def _read_lines(self, path: Path, file: BinaryIO) -> None:
         number = 0
+        foreign: dict[str, tuple[Importer, list[Placed]]] = {}
         try:
             while data := file.readline(MAX_LINE_BYTES + 1):
                 number += 1
@@ -82,65 +147,145 @@ class _Collection:
                         f"expected lines of at most {MAX_LINE_BYTES:,} bytes, got a longer one; the rest is not read"
                     )
                     self._refuse(path, number, reason)
-                    return
+                    break
                 if number == 1 and data.startswith((b"\xff\xfe", b"\xfe\xff")):
                     self._refuse(path, None, "expected UTF-8, got UTF-16; the file is not read")
-                    return
-                self._read_line(path, number, data.removeprefix(b"\xef\xbb\xbf") if number == 1 else data)
-        except (EOFError, zlib.error, gzip.BadGzipFile):
+                    break
+                data = data.removeprefix(b"\xef\xbb\xbf") if number == 1 else data
+                self._read_line(path, number, data, foreign)
+        except _DAMAGED:
             self._refuse(path, number + 1, "expected whole gzip data, got a damaged or cut file; the rest is not read")
+        for importer, values in foreign.values():
+            self._import(path, importer.NAME, importer.records(values), "line")
 
-    def _read_line(self, path: Path, number: int, data: bytes) -> None:
+    def _read_line(
+        self, path: Path, number: int, data: bytes, foreign: dict[str, tuple[Importer, list[Placed]]]
+    ) -> None:
         if not data.strip():
             return
         try:
-            self._keep(parse_line(data), f"{path}:{number}")
+            value = parse_line(data)
+            importer = importer_of(value)
+            if importer is None:
+                self._keep(value, f"{path}:{number}")
+                self._formats[str(path)].setdefault(_OURS)
+            else:
+                foreign.setdefault(importer.NAME, (importer, []))[1].append((number, value))
         except RefusedError as error:
             self._refuse(path, number, error.reason)
 
-    def _read_table(self, path: Path, file: BinaryIO) -> None:
-        try:
-            table = read_table(file.read(), (_TURNS, _PAIRS))
-        except TableError as error:
-            self._refuse(path, error.line, error.reason)
+    def _read_whole(self, path: Path, kind: str, data: bytes) -> None:
+        """Read a file by what it holds; its name decides only what is expected of a file that holds nothing known."""
+        if data.startswith(b"PK\x03\x04") or kind == ".xlsx":
+            self._read_rows(path, read_sheet(data, rows.LAYOUTS), "row")
             return
-        except (EOFError, zlib.error, gzip.BadGzipFile):
-            self._refuse(path, None, "expected whole gzip data, got a damaged or cut file")
+        text, encoding = decoded(data)
+        start = text.lstrip()[:1]
+        if start in ("{", "[") and self._read_braces(path, kind, text):
             return
-        if not table.encoding.startswith("utf"):
-            self._note(f"{path}", f"not UTF-8: read as {table.encoding}; save it as UTF-8 if letters look wrong")
-        has_turns = set(_TURNS) <= set(table.columns)
-        known = {*_TURNS, "time"} if has_turns else {*_PAIRS, "intent"}
-        for column in table.columns:
-            if column not in known:
-                self._note(f"{path}:{table.header_line}", f"unknown column {shown(column)} ignored")
-        rows = self._readable(path, table.rows())
-        for group in _grouped(rows) if has_turns else ([row] for row in rows):
-            self._read_rows(path, group, _turns if has_turns else _pair)
+        if kind in _TABLES:
+            self._read_rows(path, read_table(data, rows.LAYOUTS), "line")
+            return
+        if not encoding.startswith("utf"):
+            self._note_encoding(path, encoding)
+        if chatml.START in text:
+            self._import(path, chatml.NAME, chatml.records([(1, text)]), "line")
+        elif kind in (".yml", ".yaml") or (start not in ("{", "[") and _RASA_KEY.search(text)):
+            self._read_document(path, read_yaml(text))
+        elif kind == ".txt" and start not in ("{", "["):
+            self._read_text(path, data)
+        else:
+            self._read_document(path, read_json(text))
 
-    def _readable(self, path: Path, rows: Iterable[Row | TableError]) -> Iterator[Row]:
-        for row in rows:
+    def _read_braces(self, path: Path, kind: str, text: str) -> bool:
+        """Read JSON or JSON Lines; returns False for a file that is neither."""
+        try:
+            document = read_json(text)
+        except DocumentError:
+            first = text.lstrip().partition("\n")[0]
+            if kind in _TABLES or not isinstance(json_line(first.encode("utf-8", "replace")), dict):
+                return False
+            self._read_lines(path, io.BytesIO(text.encode("utf-8", "replace")))
+            return True
+        if kind in _TABLES and not isinstance(document, dict | list):
+            return False
+        self._read_document(path, document)
+        return True
+
+    def _read_text(self, path: Path, data: bytes) -> None:
+        try:
+            table = read_table(data, rows.LAYOUTS)
+        except TableError as error:
+            expected = "ChatML, JSON, Rasa's YAML or a table with the columns that data-formats.md names"
+            raise DocumentError(f"expected {expected}, got other text") from error
+        self._read_rows(path, table, "line")
+
+    def _read_document(self, path: Path, document: object) -> None:
+        """Read the records of a JSON or YAML document: its list, or the one object that it is."""
+        values = list(enumerate(document, 1)) if isinstance(document, list) else [(1, document)]
+        groups: dict[str, tuple[Importer | None, list[Placed]]] = {}
+        for number, value in values:
+            importer = importer_of(value)
+            name = importer.NAME if importer else ""
+            groups.setdefault(name, (importer, []))[1].append((number, value))
+        if set(groups) <= {""} and not any(isinstance(v, dict) and "messages" in v for _, v in values):
+            held = document[0] if isinstance(document, list) and document else document
+            got = f"the keys {shown(', '.join(map(str, held)))}" if isinstance(held, dict) and held else shown(held)
+            raise DocumentError(f"expected conversations in a form that data-formats.md names, got {got}")
+        for importer, placed in groups.values():
+            if importer is None:
+                self._import(path, _OURS, (_own(number, value) for number, value in placed), "record")
+            elif importer.NAME == rasa.NAME:
+                self._formats[str(path)].setdefault(rasa.NAME)
+                self._rasa.extend((path, value) for _, value in placed)
+            else:
+                self._import(path, importer.NAME, importer.records(placed), "record")
+
+    def _import(self, path: Path, name: str, records: Iterable[Record], unit: Unit) -> None:
+        self._formats[str(path)].setdefault(name)
+        for record in records if name == _OURS else macros.once(records):
+            source = f"{path}:{record.place}"
+            for text in record.notes:
+                self._note(source, text)
+            try:
+                if record.refusal:
+                    raise record.refusal
+                if record.raw is not None:
+                    self._keep(record.raw, source)
+            except RefusedError as error:
+                self._refuse(path, record.place, error.reason, unit)
+
+    def _read_rows(self, path: Path, table: Table | Sheet, unit: Unit) -> None:
+        form = "messages" if rows.has_turns(table.columns) else "questions"
+        self._formats[str(path)].setdefault(f"table of {form}")
+        if not table.encoding.startswith("utf"):
+            self._note_encoding(path, table.encoding)
+        if isinstance(table, Sheet) and table.others:
+            self._note(f"{path}", f"further sheets not read: {shown(', '.join(table.others))}")
+        for column in rows.unknown(table.columns):
+            self._note(f"{path}:{table.header_line}", f"unknown column {shown(column)} ignored")
+        for group in rows.grouped(self._readable(path, table.rows(), unit), table.columns):
+            lines = [row.line for row in group]
+            try:
+                raw, lines = rows.conversation(group)
+                self._keep(raw, f"{path}:{min(lines)}")
+            except RefusedError as error:
+                self._refuse(path, lines[error.message or 0], error.reason, unit)
+
+    def _readable(self, path: Path, found: Iterable[Row | TableError], unit: Unit) -> Iterator[Row]:
+        for row in found:
             if isinstance(row, Row):
                 yield row
             else:
-                self._refuse(path, row.line, row.reason)
-
-    def _read_rows(
-        self, path: Path, rows: list[Row], convert: Callable[[list[Row]], tuple[dict[str, Any], list[int]]]
-    ) -> None:
-        lines = [row.line for row in rows]
-        try:
-            raw, lines = convert(rows)
-            self._keep(raw, f"{path}:{min(lines)}")
-        except RefusedError as error:
-            self._refuse(path, lines[error.message or 0], error.reason)
+                self._refuse(path, row.line, row.reason, unit)
 
     def _keep(self, raw: object, source: str) -> None:
         notes: list[str] = []
         transcript = read_record(raw, source, notes.append)
         content = transcript.content_hash
-        first_content, first_source = self._first_with_id.setdefault(transcript.id, (content, source))
-        if first_source == source:
+        first_content, first_source = self._first_with_id.get(transcript.id, (None, ""))
+        if first_content is None:
+            self._first_with_id[transcript.id] = (content, source)
             self.transcripts.append(transcript)
             for text in notes:
                 self._note(source, text)
@@ -151,58 +296,18 @@ class _Collection:
                 f"expected a new id, got {shown(transcript.id)}, which stands with other content at {first_source}"
             )
 
-    def _refuse(self, path: Path, line: int | None, reason: str) -> None:
-        self.refusals.append(Refusal(str(path), line, reason))
+    def _refuse(self, path: Path, line: int | None, reason: str, unit: Unit = "line") -> None:
+        self.refusals.append(Refusal(str(path), line, reason, unit))
 
     def _note(self, source: str, text: str) -> None:
         self._first_noted.setdefault(text, source)
         self._noted[text] += 1
 
-
-def _uncompressed(file: BinaryIO) -> BinaryIO:
-    """Return the content of a file that is gzipped or not, whatever its name says."""
-    start = file.read(2)
-    file.seek(0)
-    return cast("BinaryIO", gzip.open(file)) if start == b"\x1f\x8b" else file
+    def _note_encoding(self, path: Path, encoding: str) -> None:
+        self._note(f"{path}", f"not UTF-8: read as {encoding}; save it as UTF-8 if letters look wrong")
 
 
-def _pair(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
-    """Return the conversation of a row of questions and answers; without an answer it is a question only."""
-    (row,) = rows
-    messages: list[dict[str, Any]] = [
-        {"role": "user", "content": row.cells["question"], "intent": row.cells.get("intent", "").split("|")}
-    ]
-    if row.cells["answer"].strip():
-        messages.append({"role": "assistant", "content": row.cells["answer"], "author": "human"})
-    return {"messages": messages}, [row.line] * len(messages)
-
-
-def _grouped(rows: Iterable[Row]) -> Iterable[list[Row]]:
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.cells["conversation_id"].strip(), []).append(row)
-    return groups.values()
-
-
-def _turns(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
-    """Return the conversation of rows that share an id, with the line of each message."""
-    identity = rows[0].cells["conversation_id"].strip()
-    if not identity:
-        raise RefusedError(f"expected a conversation_id, got an empty cell ({len(rows):,} rows from here on)")
-    if any(row.cells.get("time", "").strip() for row in rows):
-        times = [_seconds(row.cells["time"].strip(), index) for index, row in enumerate(rows)]
-        rows = [row for _, row in sorted(zip(times, rows, strict=True), key=lambda pair: pair[0])]
-    messages = [{"role": row.cells["role"], "content": row.cells["text"]} for row in rows]
-    return {"id": identity, "messages": messages}, [row.line for row in rows]
-
-
-def _seconds(text: str, index: int) -> float:
-    """Return a time as seconds since 1970; one without a zone counts as UTC, and order is all that matters."""
-    try:
-        if text.replace(".", "", 1).isdecimal():
-            return float(text)
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        expected = "a time such as 2026-01-31 09:30:00 or seconds since 1970 in every row of a conversation"
-        raise RefusedError(f"expected {expected}, got {shown(text or None)}", index) from error
+def _own(number: int, value: object) -> Record:
+    if isinstance(value, dict):
+        return Record(number, value)
+    return Record(number, refusal=RefusedError(f"expected a conversation object, got {shown(value)}"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import traceback
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from knowledge_base.errors import FrontdeskError, InputError
 
@@ -25,22 +26,38 @@ EXIT_NOTHING_DONE = 2
 EXIT_PARTLY_REFUSED = 3
 EXIT_INTERRUPTED = 130
 
+Unit = Literal["line", "record", "row"]
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something about a place in the input. `line` is 1-based; None means the whole file, or that it has no lines.
 
-    `place` is where else it is, in words: "page 3", "sheet 'FAQ'".
+    `unit` says what `line` counts: in a JSON document records have numbers, in a workbook rows. `place` is where else
+    it is, in words: "page 3", "sheet 'FAQ'".
     """
 
     file: str
     line: int | None
     reason: str
+    unit: Unit = "line"
     place: str = ""
 
     def __str__(self) -> str:
-        place = f" ({self.place})" if self.place else ""
-        return f"{self.file}{'' if self.line is None else f':{self.line}'}{place}: {self.reason}"
+        return f"{self.where}: {self.reason}"
+
+    @property
+    def where(self) -> str:
+        """The file and the place in it: "faq.csv:4", "faq.xlsx, sheet 'FAQ', row 4"."""
+        if self.unit == "line" and self.line is not None and not self.place:
+            return f"{self.file}:{self.line}"
+        return ", ".join(part for part in (self.file, self.place_in_file) if part)
+
+    @property
+    def place_in_file(self) -> str:
+        """The place in words ("line 4", "sheet 'FAQ', row 4"), empty for the whole file."""
+        number = "" if self.line is None else f"{self.unit} {self.line}"
+        return ", ".join(part for part in (self.place, number) if part)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as the JSON object of reports, `place` only where there is one."""
@@ -58,9 +75,27 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **options)
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, and refuse a report that could not be written before the work instead of after it."""
+        given = super().parse_args(args, namespace)
+        for name in ("json", "answers", "predictions"):
+            target = getattr(given, name, None)
+            if target and target != "-":
+                _require_writable(f"--{name}", Path(target))
+        return given
+
     def error(self, message: str) -> NoReturn:
         """Raise the usage error instead of printing it and leaving."""
         raise InputError(f"{self.prog}: {message}. See {self.prog} --help.")
+
+
+def _require_writable(flag: str, target: Path) -> None:
+    if target.is_dir():
+        raise InputError(f"{flag} {target}: expected a file, got a folder. Name a file in it.")
+    if not target.parent.is_dir():
+        raise InputError(f"{flag} {target}: expected a file in a folder that exists. Make {target.parent} first.")
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        raise InputError(f"{flag} {target}: expected a file that can be written, got no permission.")
 
 
 def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:

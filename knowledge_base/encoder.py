@@ -58,6 +58,9 @@ class Encoder(Protocol):
     def encode_query(self, text: str) -> Vectors:
         """Return the unit vector of what a customer wrote, (dimension,) float32, read-only."""
 
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the unit vectors of what customers wrote, (n, dimension) float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderFolder:
@@ -110,6 +113,15 @@ class _SentenceTransformerEncoder:
         Texts are sorted by length over the whole input, not in each call only, so that a batch holds texts
         of one length and little padding.
         """
+        return self._batched(self._model.encode_document, texts, advance)
+
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the unit vectors of many queries, (n, dimension) float32."""
+        return self._batched(self._model.encode_query, texts, None)
+
+    def _batched(
+        self, encode: Callable[..., Any], texts: Sequence[str], advance: Callable[[int], None] | None
+    ) -> Vectors:
         import numpy as np
 
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
@@ -118,7 +130,7 @@ class _SentenceTransformerEncoder:
             chunk = order[start : start + CHUNK]
             batch = [texts[i] for i in chunk]
             with self._lock:
-                vectors[chunk] = self._model.encode_document(batch, show_progress_bar=False, normalize_embeddings=True)
+                vectors[chunk] = encode(batch, show_progress_bar=False, normalize_embeddings=True)
             if advance is not None:
                 advance(len(chunk))
         return vectors

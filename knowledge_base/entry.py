@@ -73,13 +73,13 @@ class Entry:
 class Hit:
     """An entry found for a query.
 
-    `score` is a cosine in [-1, 1], higher is nearer. `probability` that the entry answers the query is None
-    until a calibration has given it.
+    `score` is what speaks for it, in nats against nothing; `probability` that it answers. Both are those of the
+    scorer that was searched with.
     """
 
     entry: Entry
     score: float
-    probability: float | None = None
+    probability: float
 
 
 COLUMNS = tuple(field.name for field in fields(Entry))

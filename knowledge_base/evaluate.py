@@ -2,8 +2,8 @@
 
 hit_at_1, hit_at_5   share of queries with a relevant entry at the top, among the best five
 mrr                  mean of 1 / rank of the first relevant entry (0 where it is not among the best hundred)
-no_answer_auroc      how well the top score tells queries with an answer from those where nothing fits:
-                     the chance that one with an answer scores higher; 0.5 is a coin
+no_answer_auroc      how well the probability that something answers tells queries with an answer from those
+                     where nothing fits: the chance that one with an answer has more; 0.5 is a coin
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ DEPTH = 100  # how far down a relevant entry still counts for the reciprocal ran
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one query found; `rank` is 1-based, 0 where no relevant entry was among the best."""
+    """What one query found; `rank` is 1-based, 0 where no relevant entry was among the best; `something` the probability of any."""
 
     rank: int
-    top_score: float
+    something: float
 
 
 def evaluate(knowledge: KnowledgeBase, queries: Sequence[Query]) -> dict[str, float | int]:
@@ -62,7 +62,7 @@ def evaluate(knowledge: KnowledgeBase, queries: Sequence[Query]) -> dict[str, fl
         figures["mrr"] = sum(1 / result.rank for result in answerable if result.rank) / len(answerable)
     if answerable and unanswerable:
         figures["no_answer_auroc"] = auroc(
-            [result.top_score for result in answerable], [result.top_score for result in unanswerable]
+            [result.something for result in answerable], [result.something for result in unanswerable]
         )
     figures["queries_per_second"] = len(judged) / seconds if seconds else 0.0
     return figures
@@ -82,7 +82,7 @@ def _search(knowledge: KnowledgeBase, query: Query) -> _Found:
     hits = knowledge.search(query.text, context=query.context, k=DEPTH)
     relevant = set(query.relevant or ())
     rank = next((place for place, hit in enumerate(hits, 1) if hit.entry.id in relevant), 0)
-    return _Found(rank, hits[0].score if hits else -1.0)
+    return _Found(rank, sum(hit.probability for hit in hits))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

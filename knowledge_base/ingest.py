@@ -148,7 +148,8 @@ def ingest(
                 "encoder": {"id": encoder.id, "sha256": encoder.sha256, "dimension": index.dimension},
                 "parent": held.snapshot.id if held.snapshot else None,
             }
-            snapshot = snapshots.write(home, changes.entries, rows, index, facts).id
+            scorer = held.snapshot.scorer if held.snapshot else None
+            snapshot = snapshots.write(home, changes.entries, rows, index, facts, scorer).id
     return Report(
         added=changes.added,
         changed=changes.changed,

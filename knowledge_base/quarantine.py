@@ -18,12 +18,8 @@ def write(home: Path, refusals: Sequence[Refusal]) -> None:
         (home / FILE).unlink(missing_ok=True)
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    rows = ({"file": r.file, "place": _place(r), "reason": r.reason, "time": now} for r in refusals)
+    places = ((refusal, refusal.place_in_file or "the whole file") for refusal in refusals)
+    rows = ({"file": r.file, "place": place, "reason": r.reason, "time": now} for r, place in places)
     partial = home / f"{FILE}.partial"
     partial.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     partial.replace(home / FILE)
-
-
-def _place(refusal: Refusal) -> str:
-    line = "" if refusal.line is None else f"line {refusal.line}"
-    return ", ".join(part for part in (refusal.place, line) if part) or "the whole file"

@@ -9,16 +9,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from knowledge_base import jsonl, tables
-from knowledge_base.command import Finding, Refusal
+from knowledge_base.command import Finding, Refusal, Unit
 from knowledge_base.entry import COLUMNS, Entry, content_id, parse_entry
 from knowledge_base.errors import InputError
 from knowledge_base.sources import limits
-from knowledge_base.sources.kinds import KINDS, Content, Row, kind_of
+from knowledge_base.sources.kinds import KINDS, Content, Found, Row, kind_of
 from knowledge_base.sources.ledger import Ledger, Record
 from knowledge_base.sources.sandbox import Sandbox
 from knowledge_base.sources.suspicion import suspicions
 
 SUFFIXES = (".csv", *jsonl.SUFFIXES, *KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a row or passage stands: what a `Finding` says of its place."""
+
+    file: Path
+    line: int | None
+    unit: Unit = "line"
+    place: str = ""
+
+    def __str__(self) -> str:
+        return self.found("").where
+
+    def refused(self, reason: str) -> Refusal:
+        """Return why what stands here is not used."""
+        return Refusal(str(self.file), self.line, reason, self.unit, self.place)
+
+    def found(self, reason: str) -> Finding:
+        """Return what was found here."""
+        return Finding(str(self.file), self.line, reason, self.unit, self.place)
 
 
 @dataclass
@@ -30,35 +51,35 @@ class Reading:
     refusals: list[Refusal] = field(default_factory=list)
     suspicious: list[Finding] = field(default_factory=list)
     drafts: int = 0
-    places: dict[str, str] = field(default_factory=dict)  # entry id -> file:line
+    places: dict[str, str] = field(default_factory=dict)  # entry id -> file and place, for people
     parts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (document, heading) -> passages so far
 
-    def refuse(self, file: Path, line: int | None, reason: str, place: str = "") -> None:
-        """Note that a row, or the whole file, is not used."""
-        self.refusals.append(Refusal(str(file), line, reason, place))
+    def refuse(self, file: Path, reason: str) -> None:
+        """Note that a whole file is not used."""
+        self.refusals.append(Refusal(str(file), None, reason))
 
-    def parse(self, file: Path, line: int | None, row: Mapping[str, object], place: str = "") -> Entry | None:
+    def parse(self, row: Mapping[str, object], where: Where) -> Entry | None:
         """Return a row as an entry, or None after refusing it."""
         try:
             entry = parse_entry(row)
         except ValueError as error:
-            self.refuse(file, line, f"{error}.", place)
+            self.refusals.append(where.refused(f"{error}."))
             return None
         size = sum(map(len, (entry.question, entry.answer, *entry.alternatives)))
         if size > limits.ENTRY_CHARACTERS:
             reason = f"expected an entry of at most {limits.ENTRY_CHARACTERS:,} characters, got {size:,}. Divide it."
-            self.refuse(file, line, reason, place)
+            self.refusals.append(where.refused(reason))
             return None
         if entry.id in self.places:
             what = f"the id {entry.id!r}" if row.get("id") else "the same question and answer"
             reason = f"{what} stands in {self.places[entry.id]} already. Remove one or give it its own id."
-            self.refuse(file, line, reason, place)
+            self.refusals.append(where.refused(reason))
             return None
         return entry
 
-    def take(self, file: Path, line: int | None, entry: Entry, place: str = "") -> None:
+    def take(self, entry: Entry, where: Where) -> None:
         """Use an entry that `parse` gave."""
-        self.places[entry.id] = str(Refusal(str(file), line, "", place)).removesuffix(": ")
+        self.places[entry.id] = str(where)
         self.entries.append(entry)
 
     def ignore_unknown(self, file: Path, keys: Iterable[str], seen: set[str], what: str) -> None:
@@ -144,7 +165,7 @@ class _Files:
         name = path.name.lower()
         try:
             if not path.is_file():
-                self._reading.refuse(path, None, "expected a file, got something else.")
+                self._reading.refuse(path, "expected a file, got something else.")
             elif name.endswith(jsonl.SUFFIXES):
                 path.open("rb").close()  # what cannot be opened is refused here, not raised there
                 self._read_rows(path, jsonl.read_objects(path, limits.ROWS_BYTES), "key")
@@ -155,12 +176,14 @@ class _Files:
                 return self._read_document(path, source, kind, lenient=lenient)
             else:
                 reason = f"expected a file ending in {', '.join(SUFFIXES)}, got {path.suffix or 'none'}."
-                self._reading.refuse(path, None, reason)
+                self._reading.refuse(path, reason)
         except OSError as error:
-            self._reading.refuse(path, None, f"expected a file that can be read, got: {error.strerror}.")
+            self._reading.refuse(path, f"expected a file that can be read, got: {error.strerror}.")
         return True
 
-    def _read_rows(self, path: Path, items: Iterable[tables.Item], what: str, place: str = "") -> None:
+    def _read_rows(
+        self, path: Path, items: Iterable[tables.Item], what: str, unit: Unit = "line", place: str = ""
+    ) -> None:
         seen: set[str] = set()
         for item in items:
             if isinstance(item, Refusal):
@@ -168,12 +191,12 @@ class _Files:
                 continue
             line, row = item
             self._reading.ignore_unknown(path, row, seen, what)
-            entry = self._reading.parse(path, line, row, place)
+            where = Where(path, line, unit, place)
+            entry = self._reading.parse(row, where)
             if entry:
-                self._reading.take(path, line, entry, place)
+                self._reading.take(entry, where)
                 for text in (entry.question, *entry.alternatives, entry.answer):
-                    for _below, reason in suspicions(text):
-                        self._reading.suspicious.append(Finding(str(path), line, reason, place))
+                    self._reading.suspicious += [where.found(reason) for _below, reason in suspicions(text)]
 
     def _read_document(self, path: Path, source: str, kind: str, *, lenient: bool) -> bool:
         if not _is_short(self._reading, path, limits.FILE_BYTES):
@@ -187,7 +210,7 @@ class _Files:
         if not content.recognised and lenient:
             return False
         before = len(self._reading.entries), len(self._reading.refusals), len(self._reading.suspicious)
-        self._reading.refusals += [Refusal(str(path), f.line, f.reason, f.place) for f in content.refused]
+        self._reading.refusals += [_at(path, found).refused(found.reason) for found in content.refused]
         self._reading.drafts += content.drafts
         if content.sheets:
             self._read_sheets(path, content)
@@ -201,7 +224,7 @@ class _Files:
     def _recall(self, path: Path, known: Record) -> None:
         """Use what an unchanged file gave in an earlier run."""
         for entry in known.entries:
-            self._reading.take(path, None, entry)
+            self._reading.take(entry, Where(path, None))
             self._reading.parts[entry.source, entry.heading] += 1
         self._reading.suspicious += known.suspicious
         self._reading.drafts += known.drafts
@@ -213,7 +236,7 @@ class _Files:
             if usable and (name, rows) not in usable:
                 self._reading.warn(f"{path}: the sheet {name!r} has no columns question, answer and is skipped.")
                 continue
-            self._read_rows(path, tables.read_sheet(path, name, rows), "column", f"sheet {name!r}")
+            self._read_rows(path, tables.read_sheet(path, name, rows), "column", "row", f"sheet {name!r}")
 
     def _read_passages(self, path: Path, source: str, content: Content) -> None:
         """Use the passages of documents, each document whole or not at all."""
@@ -233,20 +256,24 @@ class _Files:
                     "id": content_id(document, heading, number),
                     "source": source + row.part,
                 }
-                entry = self._reading.parse(path, row.line, values, row.place)
+                entry = self._reading.parse(values, _at(path, row))
                 if entry is None:
                     break
                 parsed.append((row, entry))
             else:
                 for row, entry in parsed:
-                    self._reading.take(path, row.line, entry, row.place)
-        self._reading.suspicious += [Finding(str(path), f.line, f.reason, f.place) for f in content.suspicious]
+                    self._reading.take(entry, _at(path, row))
+        self._reading.suspicious += [_at(path, found).found(found.reason) for found in content.suspicious]
+
+
+def _at(path: Path, found: Row | Found) -> Where:
+    return Where(path, found.line, place=found.place)
 
 
 def _is_short(reading: Reading, path: Path, most: int) -> bool:
     size = path.stat().st_size
     if size > most:
-        reading.refuse(path, None, f"expected a file of at most {most // limits.MB} MB, got {size:,} bytes. Divide it.")
+        reading.refuse(path, f"expected a file of at most {most // limits.MB} MB, got {size:,} bytes. Divide it.")
     return size <= most
 
 

@@ -2,7 +2,7 @@
 
 HOME/CURRENT                          the name of the snapshot in force, replaced by os.replace
 HOME/snapshots/<utc>-<hash8>/         never changed; hash8 is the start of its manifest's sha256
-    entries.jsonl  index.faiss  rows.json  manifest.json
+    entries.jsonl  index.faiss  rows.json  manifest.json  scorer.json (where the search was fitted)
 HOME/ingest.lock                      held by the one process that writes
 HOME/sources.json, quarantine.jsonl   what ingestions remember of documents, and what the last one refused
 """
@@ -14,7 +14,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,9 +25,11 @@ from knowledge_base.entry import Entry, parse_entry
 from knowledge_base.errors import InputError, SnapshotError
 from knowledge_base.index import VectorIndex
 from knowledge_base.manifest import MANIFEST, flush, publish, seal, sha256_of, verify
+from knowledge_base.scorer import Scorer
 
 T = TypeVar("T")
 FORMAT = 1
+SCORER = "scorer.json"
 KEPT = 3
 NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 WHAT = "knowledge snapshot"
@@ -45,7 +47,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A verified snapshot. `sha256` is its manifest's; `rows[i]` says what row i of the index is."""
+    """A verified snapshot.
+
+    `sha256` is its manifest's; `rows[i]` says what row i of the index is; `scorer` was fitted for this knowledge, None
+    where the weights that come with Frontdesk serve.
+    """
 
     id: str
     folder: Path
@@ -53,6 +59,7 @@ class Snapshot:
     manifest: Mapping[str, Any]
     entries: Mapping[str, Entry]
     rows: Sequence[Row]
+    scorer: Scorer | None = None
 
     @property
     def encoder_sha256(self) -> str:
@@ -117,9 +124,11 @@ def read(folder: Path, name: str = "") -> Snapshot:
         lines = (folder / "entries.jsonl").read_text(encoding="utf-8").split("\n")
         entries = [parse_entry(json.loads(line)) for line in lines if line]
         rows = [Row(*row) for row in json.loads((folder / "rows.json").read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
+        fitted = folder / SCORER
+        scorer = Scorer.from_json(json.loads(fitted.read_text(encoding="utf-8"))) if fitted.exists() else None
+    except (ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
-    return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows)
+    return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows, scorer)
 
 
 def read_current(home: Path) -> Snapshot:
@@ -195,7 +204,12 @@ def writing(home: Path) -> Iterator[None]:
 
 
 def write(
-    home: Path, entries: Sequence[Entry], rows: Sequence[Row], index: VectorIndex, facts: Mapping[str, Any]
+    home: Path,
+    entries: Sequence[Entry],
+    rows: Sequence[Row],
+    index: VectorIndex,
+    facts: Mapping[str, Any],
+    scorer: Scorer | None = None,
 ) -> Snapshot:
     """Write a snapshot and make it current; call it inside `writing`.
 
@@ -205,6 +219,7 @@ def write(
         rows: what each row of the index is.
         index: the vectors, one a row.
         facts: for the manifest; `encoder` is an object with id, sha256 and dimension.
+        scorer: how this knowledge is searched, where that was fitted.
 
     Raises:
         SnapshotError: what was written does not read back as it should; nothing was made current.
@@ -218,12 +233,15 @@ def write(
         pairs = [[row.entry_id, row.text_sha256] for row in rows]
         (partial / "rows.json").write_text(json.dumps(pairs, ensure_ascii=False), encoding="utf-8")
         index.write(partial / "index.faiss")
+        if scorer is not None:
+            (partial / SCORER).write_text(json.dumps(scorer.to_json(), indent=1) + "\n", encoding="utf-8")
         counts = {"entries": len(entries), "rows": len(rows)}
         seal(partial, {"format": FORMAT, "created": created.isoformat(), "counts": counts, **facts})
         name = f"{created:%Y%m%dT%H%M%SZ}-{sha256_of(partial / MANIFEST)[:8]}"
         written = read(partial, name)
         written.read_index()
-        if list(written.entries.values()) != list(entries) or list(written.rows) != list(rows):
+        kept = (list(written.entries.values()), list(written.rows), written.scorer)
+        if kept != (list(entries), list(rows), scorer):
             raise SnapshotError(f"{partial}: what was written does not read back as it was. Nothing was changed.")
         publish(partial, home / "snapshots" / name)
     except BaseException:
@@ -231,7 +249,7 @@ def write(
         raise
     _make_current(home, name)
     _remove_old(home)
-    return Snapshot(name, home / "snapshots" / name, written.sha256, written.manifest, written.entries, written.rows)
+    return replace(written, id=name, folder=home / "snapshots" / name)
 
 
 def _while_current(home: Path, parse: Callable[[Path], T]) -> T:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge_base.command import Refusal
+from knowledge_base.command import Refusal, Unit
 from knowledge_base.sources import text
 
 NEEDED = ("question", "answer")
@@ -17,7 +17,7 @@ Item = tuple[int, dict[str, object]] | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """One row of a table with the line on which it begins; `cells` is the reason where it cannot be read."""
+    """One row of a table with the number of the line on which it begins, or its own; `cells` is the reason where it cannot be read."""
 
     line: int
     cells: list[str] | str
@@ -38,12 +38,12 @@ def read_csv(path: Path) -> Iterator[Item]:
     encoding = text.encoding_of(path) or "utf-8-sig"
     # Bytes that do not fit become lone surrogates, which refuse their own row and no other.
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        yield from _rows(str(path), _csv_cells(file), "")
+        yield from _rows(str(path), _csv_cells(file))
 
 
 def read_sheet(path: Path, name: str, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Item]:
     """Yield (number, row) for each row of a sheet, or a `Refusal`, as `read_csv` does."""
-    yield from _rows(str(path), (Cells(number, cells) for number, cells in rows), f"sheet {name!r}")
+    yield from _rows(str(path), (Cells(number, cells) for number, cells in rows), "row", f"sheet {name!r}")
 
 
 def has_columns(rows: Sequence[tuple[int, list[str]]]) -> bool:
@@ -51,24 +51,27 @@ def has_columns(rows: Sequence[tuple[int, list[str]]]) -> bool:
     return bool(rows) and set(NEEDED) <= {cell.strip().lower() for cell in rows[0][1]}
 
 
-def _rows(file: str, table: Iterator[Cells], place: str) -> Iterator[Item]:
+def _rows(file: str, table: Iterator[Cells], unit: Unit = "line", place: str = "") -> Iterator[Item]:
+    def refused(line: int | None, reason: str) -> Refusal:
+        return Refusal(file, line, reason, unit, place)
+
     header = next(table, None)
     if header is None:
-        yield Refusal(file, None, "expected columns question, answer; got an empty file.", place)
+        yield refused(None, "expected columns question, answer; got an empty file.")
         return
     columns = _columns(header)
     if isinstance(columns, str):
-        yield Refusal(file, header.line, columns, place)
+        yield refused(header.line, columns)
         return
     for row in table:
         if isinstance(row.cells, str):
-            yield Refusal(file, row.line, row.cells, place)
+            yield refused(row.line, row.cells)
         elif len(row.cells) != len(columns):
             remedy = "Give every column a name." if place else "Put cells that hold commas in quotes."
-            yield Refusal(file, row.line, f"expected {len(columns)} cells, got {len(row.cells)}. {remedy}", place)
+            yield refused(row.line, f"expected {len(columns)} cells, got {len(row.cells)}. {remedy}")
         else:
             values = _values(dict(zip(columns, row.cells, strict=True)))
-            yield Refusal(file, row.line, values, place) if isinstance(values, str) else (row.line, values)
+            yield refused(row.line, values) if isinstance(values, str) else (row.line, values)
 
 
 def _columns(header: Cells) -> list[str] | str:

@@ -41,6 +41,9 @@ class HashEncoder:
     def encode_query(self, text: str) -> NDArray[np.float32]:
         return self._vector(text)
 
+    def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([self._vector(text) for text in texts])
+
     def _vector(self, text: str) -> NDArray[np.float32]:
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         vector = np.random.default_rng(seed).standard_normal(self.dimension)

@@ -51,6 +51,7 @@ class FakeBot:
         self._loading_until = loading_until
         self.requests: list[TurnRequest] = []
         self.loading = "the demo model, 40 % done"
+        self.failed = False
 
     @property
     def ready(self) -> bool:

@@ -44,9 +44,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         ("torch", "transformers", "peft", "sentence_transformers", "tokenizers", "accelerate", "gguf"),
         ("knowledge_base.encoder", "chatbot.engines", "finetune"),
     ),
-    **dict.fromkeys(
-        ("sklearn", "scipy", "matplotlib", "presidio_analyzer", "datasketch", "tensorboard"), ("finetune",)
-    ),
+    **dict.fromkeys(("sklearn", "matplotlib", "presidio_analyzer", "datasketch", "tensorboard"), ("finetune",)),
+    "scipy": ("finetune", "knowledge_base.scorer"),
+    "bm25s": ("knowledge_base.lexical",),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn"), ("chatbot.web", "chatbot.ui", "app")),
 }
 HEAVY = (

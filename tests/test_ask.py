@@ -12,7 +12,7 @@ from conftest import WordEncoder, fill
 
 from chatbot import ask
 from chatbot.bot import Bot, Parts
-from chatbot.calibration import Calibration, Logistic
+from chatbot.calibration import Calibration
 from chatbot.config import Settings
 from chatbot.store import Store
 from chatbot.types import KINDS
@@ -21,12 +21,13 @@ from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import seal
 from knowledge_base.queries import Query
+from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
 BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.")
 FITTED = Calibration(
-    Logistic((40.0, 0.0), -20.0), None, {"approved": 0.9, "ask": 0.01}, 0.05, "", "", WordEncoder().sha256
+    Scorer((20.0, 20.0, 0.0, 0.0, 0.0), 20.0), None, {"approved": 0.9, "ask": 0.01}, 0.05, "", "", WordEncoder().sha256
 )
 
 

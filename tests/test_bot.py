@@ -17,13 +17,14 @@ from scripted_model import ScriptedEngine, scripted_model
 
 from chatbot.bot import Bot, Parts
 from chatbot.calibration import Calibration, Logistic
-from chatbot.config import Limits, Settings
+from chatbot.config import Intent, Limits, Settings
 from chatbot.errors import BusyError, ModelError, NotFoundError, TurnError
 from chatbot.model import DialogueModel
 from chatbot.phrases import PHRASES
 from chatbot.store import Store
 from chatbot.types import Message, Reply, TurnRequest
 from knowledge_base.entry import Entry
+from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
@@ -32,7 +33,7 @@ BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.
 CONTACT = "Write to help@shop.example."
 SETTINGS = Settings(contact=CONTACT, company="Lumen", limits=Limits(turn_seconds=20))
 FITTED = Calibration(
-    hit=Logistic((40.0, 0.0), -20.0),  # from a cosine of a half on, an entry rather answers than not
+    scorer=Scorer((20.0, 20.0, 0.0, 0.0, 0.0), 20.0),  # from a cosine of a half on, an entry rather answers than not
     evidence=Logistic((0.0, 1.0, 0.0), 0.0),
     thresholds={"approved": 0.9, "grounded": 0.8, "ask": 0.01, "step:chat": 0.8, "out_of_scope": 0.9},
     max_error=0.05,
@@ -327,6 +328,16 @@ def test_a_turn_is_traced_so_that_it_can_be_replayed_and_explained(shop: Shop) -
         label.label: label.probability for label in turn.labels if (label.set, label.witness) == ("intent", "both")
     }
     assert max(intents, key=lambda name: intents[name]) == "order"
+
+
+def test_where_only_one_entry_may_answer_an_intent_no_other_does(make_shop: Callable[..., Shop]) -> None:
+    only = Settings(contact=CONTACT, intents={"order": Intent(strict=True, entry="back")})
+    shop = make_shop(only)
+    shop.engine.probabilities = {"intent": {"order": 0.97}}
+    assert shop.ask("what does delivery cost")[-1].kind != "approved"
+    assert shop.ask("can I return the lamp")[-1].text == BACK.answer
+    shop.engine.probabilities = {"intent": {"hello": 0.97}}
+    assert shop.ask("what does delivery cost")[-1].text == COST.answer
 
 
 def test_writing_stops_in_the_middle_when_the_time_of_a_turn_is_up(make_shop: Callable[..., Shop]) -> None:

@@ -8,25 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from conftest import WordEncoder, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, hit_features, log_odds
+from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, log_odds
 from chatbot.errors import CalibrationError
+from chatbot.model import Adapter
 from chatbot.types import EvidenceReading, Message
-from finetune.calibrate import fit, threshold, worthwhile
+from finetune.calibrate import chat_cases, fit, threshold, worthwhile
 from finetune.records import Transcript
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of
 from knowledge_base.queries import Query
+from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 
 MADE = Calibration(
-    hit=Logistic((4.0, 2.0), -1.5),
+    scorer=Scorer((4.0, 2.0, 1.0, 0.5, 0.25), 1.5),
     evidence=Logistic((0.5, 0.25, 0.1), 0.0),
     thresholds={"approved": 0.9, "grounded": None, "step:ask": 0.25},
     max_error=0.05,
@@ -88,8 +89,9 @@ def test_a_kind_of_reply_without_a_threshold_is_never_certain_enough() -> None:
 @pytest.mark.parametrize(
     "damage",
     [
-        lambda facts: facts.pop("hit"),
-        lambda facts: facts.update(hit={"weights": "1", "bias": 0}),
+        lambda facts: facts.pop("scorer"),
+        lambda facts: facts.update(evidence={"weights": [1.0, 1.0], "bias": 0.0}),
+        lambda facts: facts.update(scorer={"weights": {"question": 1}, "nothing": 0}),
         lambda facts: facts.pop("thresholds"),
         lambda facts: facts.update(something=1),
     ],
@@ -123,24 +125,7 @@ def test_a_calibration_of_another_adapter_or_encoder_is_refused(adapter: str, en
 
 
 def hits(*scores: float) -> list[Hit]:
-    return [Hit(Entry(str(i), "q", "a"), score) for i, score in enumerate(scores)]
-
-
-def test_a_hit_is_judged_by_its_score_and_its_lead_over_the_best_other() -> None:
-    assert np.array(hit_features(hits(0.9, 0.5, 0.7))) == pytest.approx(
-        np.array([[0.9, 0.2], [0.5, -0.4], [0.7, -0.2]])
-    )
-    assert hit_features(hits(0.6)) == [(0.6, 0.6)]
-    assert hit_features([]) == []
-
-
-@given(st.lists(st.floats(-1, 1), max_size=6))
-def test_judged_hits_keep_their_entries_and_stand_likeliest_first(scores: list[float]) -> None:
-    judged = MADE.judged(hits(*scores))
-    assert {hit.entry.id for hit in judged} == {str(i) for i in range(len(scores))}
-    probabilities = [hit.probability or 0.0 for hit in judged]
-    assert probabilities == sorted(probabilities, reverse=True)
-    assert all(0 < p < 1 for p in probabilities)
+    return [Hit(Entry(str(i), "q", "a"), score, score) for i, score in enumerate(scores)]
 
 
 def test_a_logistic_is_bounded_and_refuses_another_number_of_features() -> None:
@@ -211,8 +196,8 @@ def test_fitted_on_questions_few_that_nothing_answers_would_get_an_answer(knowle
     assert fitted.fitted_on == {"questions": 72, "answerable": 36}
     assert said == ["72 questions, 36 of them answerable"]
     least = fitted.threshold("approved")
-    best = {q.id: fitted.judged(knowledge.search(q.text))[0] for q in [*known, *unknown]}
-    answered = [q for q in [*known, *unknown] if (best[q.id].probability or 0) >= least]
+    best = {q.id: knowledge.search(q.text, scorer=fitted.scorer)[0] for q in [*known, *unknown]}
+    answered = [q for q in [*known, *unknown] if best[q.id].probability >= least]
     wrong = [q for q in answered if best[q.id].entry.id not in (q.relevant or ())]
     assert len(answered) >= 30
     assert len(wrong) <= 0.05 * len(answered)
@@ -228,9 +213,9 @@ def test_where_every_question_has_an_answer_each_is_asked_once_more_without_it(k
     fitted = fit(knowledge, None, [query(thing, f"a {thing}", thing) for thing in THINGS], [], 0.05, said.append)
     assert fitted.fitted_on == {"questions": 24, "answerable": 12}
     assert "once more with its entries held out" in said[-1]
-    best = fitted.judged(knowledge.search("a lamp"))[0]
-    other = fitted.judged(knowledge.search("a ship"))[0]
-    assert (best.probability or 0) >= fitted.threshold("approved") > (other.probability or 0)
+    best = knowledge.search("a lamp", scorer=fitted.scorer)[0]
+    other = knowledge.search("a ship", scorer=fitted.scorer)[0]
+    assert best.probability >= fitted.threshold("approved") > other.probability
 
 
 def test_a_chat_that_names_no_entries_rests_on_those_that_hold_its_facts(tmp_path: Path) -> None:
@@ -263,11 +248,26 @@ def test_a_chat_that_names_no_entries_rests_on_those_that_hold_its_facts(tmp_pat
     assert fitted.fitted_on == {"questions": 24, "answerable": 12}, "what no entry holds is not judged"
 
 
+def test_what_the_bot_decided_does_not_judge_it(knowledge: KnowledgeBase) -> None:
+    said = [
+        Message("assistant", "The lamp is here.", author="approved", evidence=("lamp",), action="answer"),
+        Message("assistant", "I have no answer.", author="bot", action="decline"),
+    ]
+    chats = [Transcript(str(i), (Message("user", "a lamp"), reply)) for i, reply in enumerate(said)]
+    assert chat_cases(knowledge, chats) == []
+
+
+def test_the_demo_comes_with_a_calibration_that_fits_its_adapter() -> None:
+    shop = Path(__file__).parents[1] / "examples" / "shop"
+    adapter = Adapter.open(shop / "adapter")
+    Calibration.load(shop / "calibration").require(adapter.sha256, adapter.encoder_sha256)
+
+
 def test_without_questions_the_entries_ask_their_own_alternatives(knowledge: KnowledgeBase) -> None:
     said: list[str] = []
     fitted = fit(knowledge, None, [], [], 0.05, said.append)
     assert said[0] == "no queries and no chats: the entries' own alternatives are asked"
     assert fitted.fitted_on == {"questions": 36, "answerable": 24}
-    best = fitted.judged(knowledge.search("the lamp"))[0]
+    best = knowledge.search("the lamp", scorer=fitted.scorer)[0]
     assert best.entry.id == "lamp"
-    assert (best.probability or 0) >= fitted.threshold("approved")
+    assert best.probability >= fitted.threshold("approved")

@@ -35,6 +35,15 @@ def test_environment_goes_before_file_before_defaults(tmp_path: Path) -> None:
     assert settings.limits == Limits(turn_seconds=9, waiting_turns=5)
 
 
+def test_a_file_of_another_name_takes_the_place_of_the_one_in_the_data_folder(tmp_path: Path) -> None:
+    data_dir = folder(tmp_path, "company: Lumen\n")
+    other = tmp_path / "staging.yaml"
+    other.write_text("company: Staging\n", encoding="utf-8")
+    assert load_settings(data_dir, {}, other).company == "Staging"
+    with pytest.raises(SettingsError, match=r"--config .*absent.yaml: expected a settings file"):
+        load_settings(data_dir, {}, tmp_path / "absent.yaml")
+
+
 def test_the_process_environment_counts_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTDESK_COMPANY", "Lumen")
     assert load_settings(None).company == "Lumen"

@@ -61,6 +61,19 @@ def test_a_sentence_is_shown_when_the_next_pointer_begins_and_not_before() -> No
     assert gate.close() == [Sentence("Shipping", 2)]
 
 
+def test_whole_sentences_of_an_open_piece_are_known_ahead_if_they_pass() -> None:
+    gate = Gate(ENTRIES)
+    assert gate.feed("[1] You have 30 days.") == []
+    assert gate.ahead() is None, "the sentence may go on"
+    assert gate.feed(" Used") == []
+    assert gate.ahead() == Sentence("You have 30 days.", 1)
+    gate.feed(" goods stay. And 31")
+    assert gate.ahead() == Sentence("You have 30 days. Used goods stay.", 1)
+    gate.feed(" days. So")
+    assert gate.ahead() is None, "what is false is not shown"
+    assert gate.close() == []
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "passed"),
     [

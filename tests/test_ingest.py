@@ -152,7 +152,7 @@ def test_refused_rows_are_listed_and_the_rest_is_ingested(
     captured = capsys.readouterr()
     assert f"refused: {faq}:4: expected a question, got none." in captured.err
     report = json.loads(captured.out)
-    assert report["refused"] == [{"file": faq, "line": 4, "reason": "expected a question, got none."}]
+    assert report["refused"] == [{"file": faq, "line": 4, "reason": "expected a question, got none.", "unit": "line"}]
     assert report["added"] == 2
 
 

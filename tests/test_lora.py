@@ -491,9 +491,28 @@ def test_flags_on_the_command_line_go_before_those_of_the_file(tmp_path: Path) -
     assert (arguments.lora_r, arguments.learning_rate, arguments.dataset) == (2, 1e-4, ("a.jsonl", "b.jsonl"))
     assert not arguments.redact
     assert arguments.seed == 0
+    config.write_text("bf16: true\nsplit: [0.5, 0.5]\n", encoding="utf-8")
+    given = ["--dataset", "a.jsonl", "--output_dir", "out"]
+    with pytest.raises(InputError, match="--split"):
+        parse([*given, "--config", str(config)])
+    assert parse([*given, "--bf16"]).bf16 == "true"
+    with pytest.raises(InputError, match="--learning_rate"):
+        parse([*given, "--learning_rate", "nan"])
 
 
-@pytest.mark.parametrize("line", ["no_such: 1", "lora_r: many", "lora_r: 1.5", "- lora_r", "redact: 1", "lora_r: {"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no_such: 1",
+        "lora_r: many",
+        "lora_r: 1.5",
+        "- lora_r",
+        "redact: 1",
+        "lora_r: {",
+        "split: [a, b, c]",
+        "dataset: [1]",
+    ],
+)
 def test_a_file_of_flags_that_cannot_be_used_is_refused(tmp_path: Path, line: str) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(line + "\n", encoding="utf-8")

@@ -12,9 +12,10 @@ from chatbot.calibration import Calibration, Logistic
 from chatbot.policy import decide
 from chatbot.types import Decision, EvidenceReading, Understanding
 from knowledge_base.entry import Entry, Hit
+from knowledge_base.scorer import Scorer
 
 FITTED = Calibration(
-    hit=Logistic((1.0, 1.0), 0.0),
+    scorer=Scorer((1.0,) * 5, 0.0),
     evidence=Logistic((1.0, 1.0, 1.0), 0.0),  # right with probability 0.5 where the log-odds cancel
     thresholds={
         "approved": 0.8,
@@ -107,16 +108,16 @@ QUESTION = Entry("e0", "What does  Delivery cost?", "4.90 euro.", alternatives=(
 
 @pytest.mark.parametrize("message", ["What does delivery cost?", "what does delivery cost", " Shipping  Price? "])
 def test_without_a_calibration_an_entry_answers_its_own_question(message: str) -> None:
-    found = [Hit(QUESTION, 0.4), *hits(0.9)]
+    found = [Hit(QUESTION, 0.4, 0.4), *hits(0.9)]
     assert decide(UNKNOWN, found, None, None, message) == Decision("approved", "entry_answers", ("e0",))
 
 
 def test_without_a_calibration_anything_else_is_asked_back_or_declined() -> None:
-    found = [Hit(QUESTION, 0.9), *hits(0.99, 0.98)]
+    found = [Hit(QUESTION, 0.9, 0.9), *hits(0.99, 0.98)]
     asked = decide(UNKNOWN, found, None, None, "What does delivery cost to France?")
     assert (asked.kind, asked.reason, len(asked.entry_ids)) == ("ask", "unclear", 2)
     assert decide(UNKNOWN, [], None, None, "anything") == Decision("decline", "nothing_fits")
-    passage = [Hit(replace(QUESTION, approved=False), 1.0)]
+    passage = [Hit(replace(QUESTION, approved=False), 1.0, 1.0)]
     assert decide(UNKNOWN, passage, None, None, QUESTION.question).kind == "ask"
 
 
@@ -162,7 +163,7 @@ def test_whatever_is_read_an_answer_rests_on_entries_and_only_a_certain_one(
     assert set(decision.entry_ids) <= ids
     if decision.kind == "approved":
         assert approved
-        assert (found[0].probability or 0) >= 0.8
+        assert (found[0].probability) >= 0.8
     if decision.kind in ("approved", "grounded"):
         assert decision.entry_ids[0] == found[0].entry.id
         assert (decision.probability or 0) >= 0.7

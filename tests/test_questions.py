@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import WordEncoder, fill
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot.types import Message
-from finetune.holdout import HeldOutSearch
 from finetune.questions import READ_QUESTIONS, knowledge_lessons
 from finetune.records import Transcript
 from knowledge_base.entry import Entry
-from knowledge_base.search import KnowledgeBase
+from knowledge_base.search import Candidates, HeldOut, KnowledgeBase
 
 ENTRIES = [
     Entry("price", "What does it cost?", "It costs 4.90 euro.", alternatives=("the price", "how much"), intent="price"),
@@ -36,32 +36,42 @@ def knowledge(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
     return opened(tmp_path_factory.mktemp("home"), ENTRIES)
 
 
+def close_to(found: Candidates, wanted: Candidates) -> bool:
+    """Meaning is the same; words nearly, because the held-out words still count in how rare a word is."""
+    ids = [entry.id for entry in wanted.entries]
+    features = {entry.id: row for entry, row in zip(found.entries, found.features, strict=True)}
+    assert set(features) == set(ids)
+    rows = np.array([features[i] for i in ids])
+    np.testing.assert_allclose(rows[:, :2], wanted.features[:, :2], atol=1e-6)
+    np.testing.assert_allclose(rows[:, 2], wanted.features[:, 2], atol=0.2)
+    return True
+
+
+FILLERS = [Entry(f"f{i}", f"Where is room {i}?", f"On floor {i % 7}, left of {i + 40}.") for i in range(60)]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    return opened(tmp_path_factory.mktemp("large"), [*ENTRIES, *FILLERS])
+
+
 @pytest.mark.parametrize(("entry_id", "number"), [("price", 1), ("price", 2), ("time", 1), ("back", 2)])
 def test_what_is_found_without_a_question_is_what_a_knowledge_base_without_it_finds(
-    tmp_path: Path, knowledge: KnowledgeBase, entry_id: str, number: int
+    tmp_path: Path, large: KnowledgeBase, entry_id: str, number: int
 ) -> None:
-    search = HeldOutSearch(knowledge)
-    place = [entry.id for entry in search.entries].index(entry_id)
-    asked = search.entries[place].alternatives[number - 1]
-    without = [
-        replace(e, alternatives=tuple(a for a in e.alternatives if a != asked)) if e.id == entry_id else e
-        for e in ENTRIES
-    ]
-    wanted = opened(tmp_path, without).search(asked, k=3)
-    found = search.without_question(place, number, 3)
-    assert [hit.entry.id for hit in found] == [hit.entry.id for hit in wanted]
-    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in wanted], abs=1e-6)
+    entry = large.entries[entry_id]
+    asked = entry.alternatives[number - 1]
+    left = replace(entry, alternatives=tuple(a for a in entry.alternatives if a != asked))
+    without = opened(tmp_path, [*(left if e.id == entry_id else e for e in ENTRIES), *FILLERS])
+    assert close_to(large.candidates(asked, held_out=HeldOut(entry_id, number)), without.candidates(asked))
 
 
 def test_what_is_found_without_an_entry_is_what_a_knowledge_base_without_it_finds(
-    tmp_path: Path, knowledge: KnowledgeBase
+    tmp_path: Path, large: KnowledgeBase
 ) -> None:
-    search = HeldOutSearch(knowledge)
-    place = [entry.id for entry in search.entries].index("time")
-    wanted = opened(tmp_path, [e for e in ENTRIES if e.id != "time"]).search(ENTRIES[1].question, k=3)
-    found = search.without_entry(place, 3)
-    assert [hit.entry.id for hit in found] == [hit.entry.id for hit in wanted]
-    assert [hit.score for hit in found] == pytest.approx([hit.score for hit in wanted], abs=1e-6)
+    asked = ENTRIES[1].question
+    without = opened(tmp_path, [*(e for e in ENTRIES if e.id != "time"), *FILLERS])
+    assert close_to(large.candidates(asked, held_out=HeldOut("time")), without.candidates(asked))
 
 
 def test_questions_teach_the_intent_of_their_entry_and_some_teach_reading(knowledge: KnowledgeBase) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -158,7 +159,9 @@ def test_rows_of_a_workbook_are_read_as_those_of_csv(tmp_path: Path) -> None:
         Entry(id="4", question="How long?", answer="14", alternatives=("when?", "how many days?"), approved=False)
     ]
     file = tmp_path / "faq.xlsx"
-    assert [str(refusal) for refusal in reading.refusals] == [f"{file}:4 (sheet 'FAQ'): expected an answer, got none."]
+    assert [str(refusal) for refusal in reading.refusals] == [
+        f"{file}, sheet 'FAQ', row 4: expected an answer, got none."
+    ]
     assert ["'Notes'" in note for note in notes] == [True]
 
 
@@ -454,7 +457,7 @@ def test_no_bad_file_harms_the_good_ones_beside_it_and_each_is_named_with_its_re
     assert set(reasons) - set(bad) == set()
     unnamed = [name for name, (_, words) in bad.items() if not any(words in reason for reason in reasons.get(name, []))]
     assert {name: reasons.get(name) for name in unnamed} == {}
-    used = {Path(place.partition(":")[0].partition(" (")[0]).name for place in reading.places.values()}
+    used = {Path(re.split(":|, ", place)[0]).name for place in reading.places.values()}
     assert used >= set(good)
 
 
@@ -464,7 +467,7 @@ def test_no_generated_accident_ends_the_reading(tmp_path: Path) -> None:
     reading = read_sources(write(tmp_path / "files", files), notes.append, guard=Guard(seconds=5))
     assert [refusal for refusal in reading.refusals if not refusal.reason.startswith(("expected", "the "))] == []
     spoken_of = {Path(refusal.file).name for refusal in reading.refusals}
-    spoken_of |= {Path(place.partition(":")[0].partition(" (")[0]).name for place in reading.places.values()}
+    spoken_of |= {Path(re.split(":|, ", place)[0]).name for place in reading.places.values()}
     spoken_of |= {Path(note.partition(":")[0]).name for note in notes}
     assert spoken_of == set(files)
     assert reading.entries

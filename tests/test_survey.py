@@ -111,4 +111,5 @@ def test_many_labels_and_reasons_are_cut_short_in_words_and_whole_in_json() -> N
     assert found.lines()[-1] == "  ... and 10 more reasons"
     document = json.loads(json.dumps(found.to_json()))
     assert len(document["intents"]) == 12
-    assert document["refusals"][29] == {"file": "b.jsonl", "line": 29, "reason": "expected something else, got 29"}
+    last = {"file": "b.jsonl", "line": 29, "reason": "expected something else, got 29", "unit": "line"}
+    assert document["refusals"][29] == last

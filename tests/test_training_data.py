@@ -109,6 +109,19 @@ def test_what_the_bot_said_itself_is_never_learnt(knowledge: KnowledgeBase, auth
     assert "next_step" not in Labels.of([chat("hello", reply)]).sets
 
 
+def test_what_the_bot_declined_may_still_have_an_answer(knowledge: KnowledgeBase) -> None:
+    declined = Message("assistant", "I have no answer.", author="bot", action="decline")
+    assert turn(chat("boats?", declined), knowledge)[0] == Turn(0)
+
+
+@pytest.mark.parametrize("mark", ["<email>", "<phone>", "<card>", "<account>"])
+def test_a_reply_with_personal_data_taken_out_is_no_target(knowledge: KnowledgeBase, mark: str) -> None:
+    reply = Message("assistant", f"Standard delivery costs 4.90 euro. I wrote to {mark}.", evidence=("cost",))
+    taught, counts = turn(chat("and the price?", reply), knowledge)
+    assert not any(evidence.sentences for evidence in taught.evidence)
+    assert counts == {"state facts that no entry holds": 1}
+
+
 def test_a_message_that_nobody_answered_teaches_no_writing(knowledge: KnowledgeBase) -> None:
     assert turn(chat(COST.question, None), knowledge) == (Turn(0), {})
 

@@ -242,9 +242,9 @@ def test_half_a_surrogate_pair_becomes_a_question_mark(tmp_path: Path) -> None:
     assert only(read_bytes(tmp_path, line)).messages[0].content == "broken ? emoji 😀"
 
 
-@pytest.mark.parametrize("name", ["chats.txt", "chats", "chats.jsonl.bz2"])
+@pytest.mark.parametrize("name", ["chats.doc", "chats", "chats.jsonl.bz2"])
 def test_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
-    expected = f'expected a .jsonl, .jsonl.gz or .csv file, got "{name}"'
+    expected = f'expected a .jsonl, .json, .csv, .tsv, .xlsx, .yml, .yaml or .txt file, gzipped or not, got "{name}"'
     assert reason(read_bytes(tmp_path, b"hello", name)) == expected
 
 

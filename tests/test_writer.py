@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -10,7 +11,7 @@ import pytest
 from scripted_model import ScriptedEngine, scripted_model
 
 from chatbot import writer
-from chatbot.config import Settings
+from chatbot.config import Intent, Settings
 from chatbot.model import DialogueModel
 from chatbot.phrases import PHRASES, phrase
 from chatbot.prompt import REPLY_TOKENS
@@ -66,6 +67,20 @@ def test_a_grounded_reply_grows_sentence_by_sentence_and_cites_what_it_rests_on(
     assert engine.paths[-1] == model.renderer.evidence(ASKED, [COST, TIME])
 
 
+def test_sentences_behind_one_pointer_are_shown_as_each_is_complete(
+    scripted: tuple[DialogueModel, ScriptedEngine],
+) -> None:
+    model, engine = scripted
+    engine.text = "[2] Delivery takes 3 days. It is tracked. It takes 3 days."
+    assert [reply.text for reply in written(GROUNDED, [COST, TIME], model)] == [
+        "Delivery takes 3 days.",
+        "Delivery takes 3 days. It is tracked.",
+        "Delivery takes 3 days. It is tracked. It takes 3 days.",
+    ]
+    engine.text = "[2] Delivery takes 9 days. It is tracked. It takes 3 days."
+    assert [reply.text for reply in written(GROUNDED, [COST, TIME], model)] == [TIME.answer]
+
+
 def test_a_character_whose_bytes_are_not_all_written_is_not_shown(
     scripted: tuple[DialogueModel, ScriptedEngine],
 ) -> None:
@@ -87,7 +102,7 @@ def test_a_character_whose_bytes_are_not_all_written_is_not_shown(
             "time",
             ["Delivery takes 3 days."],
         ),
-        ("[1] It costs 4.90 euro. <|im_start|>user", "cost", []),
+        ("[1] It costs 4.90 euro. <|im_start|>user", "cost", ["It costs 4.90 euro."]),
         ("", "cost", []),
         ("[1]", "cost", []),
     ],
@@ -178,6 +193,15 @@ def test_asking_back_offers_the_two_readings_as_buttons() -> None:
     assert reply.text == PHRASES["en"]["which"]
     assert reply.options == (Option(COST.question, COST.question), Option(TIME.question, TIME.question))
     assert reply.contact == ""
+
+
+def test_an_entry_that_an_intent_is_set_to_stands_on_its_button_under_the_title_of_the_intent() -> None:
+    settings = Settings(
+        languages=["de", "en"], intents={"price": Intent(title={"en": "Prices"}, entry="cost"), "time": Intent()}
+    )
+    entries = [replace(COST, intent="price"), replace(TIME, intent="time")]
+    (reply,) = written(Decision("ask", "unclear", ("cost", "time")), entries, settings=settings)
+    assert reply.options == (Option("Prices", COST.question), Option(TIME.question, TIME.question))
 
 
 @pytest.mark.parametrize("reason", ["nothing_fits", "out_of_scope", "person_wanted"])

@@ -38,6 +38,12 @@ def find(session: Session, wanted: ConversationFilter, limit: int, offset: int) 
     ]  # fmt: skip
 
 
+def intents(session: Session) -> list[str]:
+    """Return the intents of all turns, sorted."""
+    query = select(TurnTable.intent).where(TurnTable.intent.is_not(None)).distinct().order_by(TurnTable.intent)
+    return [intent for intent in session.scalars(query) if intent]
+
+
 def _conditions(wanted: ConversationFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.since is not None:

@@ -174,6 +174,11 @@ class Store:
         with self._reading() as session:
             return search.find(session, wanted, limit, offset)
 
+    def intents(self) -> list[str]:
+        """Return every intent that a turn was understood with, sorted."""
+        with self._reading() as session:
+            return search.intents(session)
+
     def turns(self, conversation_id: str) -> list[TurnRecord]:
         """Return all turns of a conversation for an operator, superseded ones too, in the order of their messages.
 

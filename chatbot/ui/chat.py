@@ -176,6 +176,9 @@ class ChatPage:
             client_message_id = ticket if _TICKET.fullmatch(ticket or "") else secrets.token_hex(16)
             asked = TurnRequest(visitor_id, conversation_id or None, text.strip(), client_message_id)
             message = self._store.add_message(asked)  # from here on the message is kept, whatever happens
+            if message.content != asked.content:  # the page's last message came through, the new ticket did not go back
+                asked = replace(asked, client_message_id=secrets.token_hex(16))
+                message = self._store.add_message(asked)
         except (TurnError, NotFoundError, StoreError) as error:
             if isinstance(error, StoreError):
                 _LOG.error("a message was refused: %s", error)
@@ -277,6 +280,10 @@ class ChatPage:
         """Say what is being loaded, until all is."""
         if self._bot.ready:
             return gr.update(visible=False), gr.Timer(active=False)
+        if self._bot.failed:
+            contact = escape(" ".join(self._settings.contact.split()))
+            text = f'<p role="status">The assistant could not start. {contact}</p>'
+            return gr.update(visible=True, value=text), gr.Timer(active=False)
         words = escape(self._bot.loading or "the models")
         later = "You can write already; it answers as soon as it can."
         text = f'<p role="status">The assistant is starting: {words}. {later}</p>'

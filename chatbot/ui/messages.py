@@ -99,7 +99,7 @@ def _sources(citations: Sequence[Citation]) -> str:
         links = " · ".join(part for part in (page, site) if part)
         items.append(
             f'<details class="fd-source"><summary><span class="fd-number">{citation.number}</span>'
-            f"{escape(citation.title)}</summary>"
+            f"{markup.line(citation.title)}</summary>"
             f'<div class="fd-entry">{markup.markdown(citation.text)}<p class="fd-links">{links}</p></div></details>'
         )
     label = "Source" if len(items) == 1 else "Sources"

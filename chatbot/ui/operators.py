@@ -39,7 +39,8 @@ class _OperatorPage:
                 text = gr.Textbox(label="Search", placeholder="Words in a message, or a visitor", scale=3)
                 rating = gr.Dropdown([ANY, "up", "down"], value=ANY, label="Thumb", min_width=110)
                 kind = gr.Dropdown([ANY, *KINDS], value=ANY, label="Kind of reply", min_width=150)
-                intent = gr.Dropdown([ANY, *sorted(self._settings.intents)], value=ANY, label="Intent", min_width=160)
+                known = sorted({*self._settings.intents, *self._store.intents()})
+                intent = gr.Dropdown([ANY, *known], value=ANY, label="Intent", min_width=160, allow_custom_value=True)
                 highest = gr.Slider(0, 1, value=1, step=0.05, label="Probability up to", min_width=200)
             filters = [text, rating, kind, intent, highest]
             table = gr.Dataframe(

@@ -126,12 +126,12 @@ def _found(turn: TurnRecord) -> str:
     rows = []
     for hit in turn.trace.get("hits") or []:
         if isinstance(hit, Mapping):
-            similarity = _number(hit.get("score"), plain=True)
-            rows.append((str(hit.get("id", "?")), _number(hit.get("probability")), similarity))
+            score = _number(hit.get("score"), plain=True)
+            rows.append((str(hit.get("id", "?")), _number(hit.get("probability")), score))
         elif isinstance(hit, Sequence) and not isinstance(hit, str) and hit:
             rest = [*hit[1:], None, None]
             rows.append((str(hit[0]), _number(rest[0]), _number(rest[1], plain=True)))
-    return _table("Found in the knowledge base", ("entry", "answers with", "similarity"), rows) if rows else ""
+    return _table("Found in the knowledge base", ("entry", "answers with", "score"), rows) if rows else ""
 
 
 def _scope(trace: Mapping[str, Any]) -> str:
@@ -174,7 +174,7 @@ def _plain(value: object) -> str:
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{markup.line(cell)}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{markup.line(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     top = f"<thead><tr>{head}</tr></thead>" if any(heads) else ""
     return f"<h4>{escape(title)}</h4><table>{top}<tbody>{body}</tbody></table>"

@@ -38,6 +38,10 @@ class Bot(Protocol):
         """Whether the models are loaded."""
 
     @property
+    def failed(self) -> bool:
+        """Whether the models could not be loaded; the log says why."""
+
+    @property
     def loading(self) -> str:
         """What is being loaded, in words."""
 
@@ -105,7 +109,8 @@ def _add_public_routes(app: FastAPI, bot: Bot, settings: Settings, entries: Call
 
     @app.get("/healthz")
     def healthz() -> JSONResponse:
-        return JSONResponse({"ready": bot.ready, "loading": "" if bot.ready else bot.loading})
+        loading = "" if bot.ready or bot.failed else bot.loading
+        return JSONResponse({"ready": bot.ready, "loading": loading, "failed": bot.failed})
 
     @app.get("/embed.js")
     def embed() -> Response:

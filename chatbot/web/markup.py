@@ -27,7 +27,12 @@ _POINTER = re.compile(r"\s?\[(\d{1,2})\](?!\()")
 
 def text(content: str) -> str:
     """Return `content` as HTML that shows it as it was written, on one line of source."""
-    return escape(content.strip()).replace("\r\n", "\n").replace("\n", "<br>")
+    return "<br>".join(escape(content.strip()).splitlines())  # every kind of line end
+
+
+def line(content: str) -> str:
+    """Return `content` as HTML on one line: a name, a title, a cell of a table."""
+    return escape(" ".join(content.split()))
 
 
 def markdown(content: str, numbers: Iterable[int] = ()) -> str:

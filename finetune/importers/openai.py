@@ -1,0 +1,79 @@
+"""OpenAI chat messages where they go beyond our own form: parts, tools, developer messages and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from finetune.importers.draft import (
+    Draft,
+    Placed,
+    Record,
+    fields_of,
+    identity_of,
+    inner_of,
+    list_of,
+    name_of,
+    record_of,
+)
+from finetune.records import RefusedError, shown
+
+NAME = "OpenAI messages"
+
+_UNSPOKEN = ("system", "developer", "tool", "function")
+_OWN_ROLES = ("developer", "tool", "function")
+_OWN_KEYS = ("tool_calls", "function_call", "refusal", "weight")
+
+
+def recognises(value: object) -> bool:
+    """Say whether a value has `messages` with something that only this form has; the rest is our own form."""
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list):
+        return False
+    return any(isinstance(message, dict) and "role" in message and _is_own(message) for message in messages)
+
+
+def _is_own(message: Mapping[str, Any]) -> bool:
+    has_parts = isinstance(message.get("content"), list)
+    return has_parts or message["role"] in _OWN_ROLES or any(message.get(key) is not None for key in _OWN_KEYS)
+
+
+def records(values: Sequence[Placed]) -> Iterator[Record]:
+    """Yield each conversation; of a message in parts the text counts, of a call of a tool nothing."""
+    for place, value in values:
+        yield record_of(place, partial(_conversation, value))
+
+
+def _conversation(value: object) -> Draft:
+    fields = fields_of(value, "a conversation object")
+    identity = name_of(fields.get("id"))
+    draft = Draft(identity_of("openai", identity), tags=inner_of(fields, "metadata").get("tags"))
+    for message in list_of(fields, "messages"):
+        _message(draft, fields_of(message, "a message object"))
+    return draft
+
+
+def _message(draft: Draft, message: Mapping[str, Any]) -> None:
+    role = message.get("role")
+    if role in _UNSPOKEN:
+        draft.leave_out("system or tool message left out")
+    elif role == "user":
+        draft.say("user", _text(message.get("content")))
+    elif role == "assistant" and message.get("content") is None and message.get("refusal") is None:
+        draft.leave_out("call of a tool left out")
+    elif role == "assistant":
+        text = _text(message["content"] if message.get("content") is not None else message["refusal"])
+        # A weight of 0 asks not to learn from the message: that is how the bot's own words are treated.
+        draft.say("assistant", text, author="bot" if message.get("weight") == 0 else None)
+    else:
+        raise RefusedError(f"expected role system, developer, user, assistant or tool, got {shown(role)}")
+
+
+def _text(content: object) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    if not isinstance(content, list):
+        raise RefusedError(f'expected "content" to be a string or a list of parts, got {shown(content)}')
+    texts = [part if isinstance(part, str) else part.get("text") for part in content if isinstance(part, str | dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))

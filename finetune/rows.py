@@ -1,0 +1,80 @@
+"""Rows of a table as conversations: a question and its answer a row, or one message a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from finetune.records import RefusedError, shown
+from finetune.tables import Row
+
+PAIRS = ("question", "answer")
+TURNS = ("conversation_id", "role", "text")
+LAYOUTS = (TURNS, PAIRS)
+"""The columns that a table must have, for each form of table."""
+
+
+def has_turns(columns: Iterable[str]) -> bool:
+    """Say whether a table holds a message a row, and not a question and its answer."""
+    return set(TURNS) <= set(columns)
+
+
+def unknown(columns: Iterable[str]) -> Iterator[str]:
+    """Yield the columns that mean nothing here."""
+    names = tuple(columns)
+    known = {*TURNS, "time"} if has_turns(names) else {*PAIRS, "intent"}
+    return (name for name in names if name not in known)
+
+
+def grouped(rows: Iterable[Row], columns: Iterable[str]) -> Iterable[list[Row]]:
+    """Return the rows of each conversation."""
+    if not has_turns(columns):
+        return ([row] for row in rows)
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.cells["conversation_id"].strip(), []).append(row)
+    return groups.values()
+
+
+def conversation(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
+    """Return the conversation that rows make, with the line of each message.
+
+    Raises:
+        RefusedError: the rows have no id, or a time that cannot be read.
+    """
+    return _turns(rows) if has_turns(rows[0].cells) else _pair(rows[0])
+
+
+def _pair(row: Row) -> tuple[dict[str, Any], list[int]]:
+    """Return the conversation of a row of questions and answers; without an answer it is a question only."""
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": row.cells["question"], "intent": row.cells.get("intent", "").split("|")}
+    ]
+    if row.cells["answer"].strip():
+        messages.append({"role": "assistant", "content": row.cells["answer"], "author": "human"})
+    return {"messages": messages}, [row.line] * len(messages)
+
+
+def _turns(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
+    """Return the conversation of rows that share an id, with the line of each message."""
+    identity = rows[0].cells["conversation_id"].strip()
+    if not identity:
+        raise RefusedError(f"expected a conversation_id, got an empty cell ({len(rows):,} rows from here on)")
+    if any(row.cells.get("time", "").strip() for row in rows):
+        times = [_seconds(row.cells["time"].strip(), index) for index, row in enumerate(rows)]
+        rows = [row for _, row in sorted(zip(times, rows, strict=True), key=lambda pair: pair[0])]
+    messages = [{"role": row.cells["role"], "content": row.cells["text"]} for row in rows]
+    return {"id": identity, "messages": messages}, [row.line for row in rows]
+
+
+def _seconds(text: str, index: int) -> float:
+    """Return a time as seconds since 1970; one without a zone counts as UTC, and order is all that matters."""
+    try:
+        if text.replace(".", "", 1).isdecimal():
+            return float(text)
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError) as error:
+        expected = "a time such as 2026-01-31 09:30:00 or seconds since 1970 in every row of a conversation"
+        raise RefusedError(f"expected {expected}, got {shown(text or None)}", index) from error

@@ -1,0 +1,123 @@
+"""How much speaks for an entry, and for none: fitted weights of what search knows of each candidate.
+
+The probability that a candidate answers is that of a choice between all candidates and nothing (McFadden 1974,
+"Conditional Logit Analysis of Qualitative Choice Behavior"), so the probabilities of all hits and of nothing sum to 1.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FEATURES = (
+    "question",  # cosine of the nearest question or alternative
+    "whole",  # cosine of the whole entry
+    "words",  # BM25 of the message
+    "context_words",  # BM25 of the customer's message before it
+    "recent",  # 1 where the entry was cited in one of the last two replies
+)
+DEFAULTS = Path(__file__).with_name("scorer.json")
+# How firmly a fit holds to the weights it starts from: a standard deviation of one, in units in which a feature has a
+# standard deviation of one. With a few dozen queries the start matters, with some hundred it hardly does.
+PRIOR_PRECISION = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Weights of `FEATURES`, and what speaks for nothing."""
+
+    weights: tuple[float, ...]
+    nothing: float
+
+    def utilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (n,) for (n, len(FEATURES)): what speaks for each candidate, against nothing."""
+        import numpy as np
+
+        return np.asarray(np.asarray(features, np.float64) @ np.asarray(self.weights) - self.nothing)
+
+    def probabilities(self, utilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,): the probability that each candidate answers; what is left to 1 is that of nothing."""
+        import numpy as np
+
+        highest = max(0.0, float(utilities.max(initial=0.0)))
+        odds = np.exp(utilities - highest)
+        return np.asarray(odds / (odds.sum() + np.exp(-highest)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the weights by their names."""
+        return {"weights": dict(zip(FEATURES, self.weights, strict=True)), "nothing": self.nothing}
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
+        """Read what `to_json` gave.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else.
+        """
+        weights = facts["weights"]
+        if set(weights) != set(FEATURES):
+            raise ValueError(f"expected weights of {', '.join(FEATURES)}, got {', '.join(weights)}")
+        return cls(tuple(float(weights[name]) for name in FEATURES), float(facts["nothing"]))
+
+
+@cache
+def default_scorer() -> Scorer:
+    """Return the weights that come with Frontdesk; `scorer.json` names what they were fitted on, and how."""
+    return Scorer.from_json(json.loads(DEFAULTS.read_text(encoding="utf-8")))
+
+
+def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: Scorer) -> Scorer:
+    """Return the weights that make the right choices likeliest, given that they lie near `start`.
+
+    Args:
+        cases: for each query the (n, len(FEATURES)) features of its candidates, and which of them (n,) answer it;
+            none means that nothing does.
+        start: the weights that are kept where the cases say little.
+    """
+    import numpy as np
+    from scipy.optimize import minimize
+
+    rows = np.concatenate([features for features, _ in cases]).astype(np.float64)
+    spread = rows.std(axis=0)
+    scale = np.where(spread > 1e-6, spread, 1.0)
+    begun = np.append(np.asarray(start.weights) * scale, start.nothing)
+
+    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, slope = 0.0, np.zeros_like(values)
+        for features, right in cases:
+            scaled = features / scale
+            utility = scaled @ values[:-1] - values[-1]
+            chosen, log_all = _log_shares(np.append(utility, 0.0))
+            wanted, log_right = _log_shares(np.where(_with_nothing(right), np.append(utility, 0.0), -np.inf))
+            total += log_all - log_right
+            excess = (chosen - wanted)[:-1]
+            slope[:-1] += excess @ scaled
+            slope[-1] -= excess.sum()
+        away = values - begun
+        return total + PRIOR_PRECISION / 2 * float(away @ away), slope + PRIOR_PRECISION * away
+
+    found = minimize(loss, begun, jac=True, method="L-BFGS-B").x
+    return Scorer(tuple(float(w) for w in found[:-1] / scale), float(found[-1]))
+
+
+def _with_nothing(right: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    import numpy as np
+
+    return np.append(right, not right.any())
+
+
+def _log_shares(utilities: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the shares of a softmax and the logarithm of its denominator."""
+    import numpy as np
+
+    highest = utilities.max()
+    odds = np.exp(utilities - highest)
+    return odds / odds.sum(), float(highest + np.log(odds.sum()))

@@ -1,0 +1,73 @@
+"""Fitting the search: the weights become part of the knowledge, stay through ingestions, and few queries fit nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import WordEncoder, fill
+
+from knowledge_base import fit, snapshots
+from knowledge_base.entry import Entry
+from knowledge_base.errors import FrontdeskError, InputError
+from knowledge_base.scorer import default_scorer
+from knowledge_base.search import KnowledgeBase
+
+THINGS = ["lamp", "shade", "cord", "bulb", "plug", "switch", "dimmer", "timer", "sensor", "chain", "hook", "stand"]
+ENTRIES = [Entry(thing, f"What about the {thing}?", f"The {thing} is in aisle {n}.") for n, thing in enumerate(THINGS)]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    encoder = WordEncoder()  # what is fitted here are weights, not meaning
+    monkeypatch.setattr(fit, "load_encoder", lambda _name: encoder)
+    monkeypatch.setattr(fit, "locate_encoder", lambda _name: None)
+    fill(tmp_path / "home", ENTRIES, encoder)
+    return tmp_path / "home"
+
+
+def queries(folder: Path, count: int) -> str:
+    rows = [
+        {"id": f"{n}", "query": f"{'the ' * (n % 3)}{THINGS[n % 12]} please", "relevant": [THINGS[n % 12]]}
+        for n in range(count)
+    ]
+    rows += [{"id": f"none{n}", "query": f"boat {n}", "relevant": []} for n in range(8)]
+    file = folder / "queries.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(file)
+
+
+def test_fitted_weights_become_part_of_the_knowledge_and_stay_through_ingestions(home: Path, tmp_path: Path) -> None:
+    serving = KnowledgeBase.open(home, WordEncoder())
+    assert serving.scorer == default_scorer()
+    before = snapshots.current_id(home)
+    report = tmp_path / "report.json"
+    assert fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 30), "--json", str(report)]) == 0
+    facts = json.loads(report.read_text())
+    assert (facts["queries"], facts["answerable"], facts["refused"]) == (38, 30, [])
+    assert facts["hit_at_1_on_held_out_fifths"] == 1.0
+    assert facts["snapshot"] == snapshots.current_id(home) != before
+    assert serving.refresh()
+    assert serving.scorer.to_json() == {"weights": facts["weights"], "nothing": facts["nothing"]}
+    assert serving.scorer != default_scorer()
+    fill(home, [Entry("rope", "And the rope?", "In aisle 99.")], WordEncoder())
+    assert snapshots.read_current(home).scorer == serving.scorer
+    assert len(snapshots.read_current(home).entries) == len(ENTRIES) + 1
+
+
+def test_a_fitted_search_that_was_altered_is_refused(home: Path, tmp_path: Path) -> None:
+    fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 30)])
+    file = home / "snapshots" / snapshots.current_id(home) / snapshots.SCORER
+    file.write_text(file.read_text().replace("nothing", "nothinG"))
+    with pytest.raises(FrontdeskError):
+        KnowledgeBase.open(home, WordEncoder())
+
+
+def test_too_few_queries_and_a_folder_that_is_no_home_change_nothing(home: Path, tmp_path: Path) -> None:
+    before = snapshots.current_id(home)
+    with pytest.raises(InputError, match="expected at least 20 queries"):
+        fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 19)])
+    with pytest.raises(FrontdeskError, match="without CURRENT"):
+        fit.main(["--knowledge", str(tmp_path), "--queries", queries(tmp_path, 30)])
+    assert snapshots.current_id(home) == before

@@ -1,0 +1,91 @@
+"""The scorer: probabilities of a choice between all candidates and nothing, fitted where there is something to fit on."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
+
+Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
+START = Scorer((0.0,) * len(FEATURES), 0.0)
+TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5), 5.0)
+
+
+def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
+    """Queries whose right entry is drawn with the probabilities of a scorer."""
+    chance = np.random.default_rng(seed)
+    cases = []
+    for _ in range(count):
+        n = int(chance.integers(1, 9))
+        features = chance.random((n, len(FEATURES))).astype(np.float32)
+        probabilities = scorer.probabilities(scorer.utilities(features))
+        chosen = chance.choice(n + 1, p=np.append(probabilities, max(0.0, 1 - probabilities.sum())))
+        cases.append((features, np.arange(n) == chosen))
+    return cases
+
+
+@given(st.lists(st.floats(-40, 40), max_size=8), st.floats(-40, 40))
+def test_probabilities_of_candidates_and_of_nothing_sum_to_one(values: list[float], nothing: float) -> None:
+    scorer = Scorer((1.0, 0.0, 0.0, 0.0, 0.0), nothing)
+    features = np.zeros((len(values), len(FEATURES)), np.float32)
+    features[:, 0] = values
+    utilities = scorer.utilities(features)
+    probabilities = scorer.probabilities(utilities)
+    of_nothing = 1 / (1 + np.exp(utilities).sum())
+    assert probabilities.sum() + of_nothing == pytest.approx(1)
+    order = np.argsort(utilities)
+    assert all(probabilities[a] <= probabilities[b] for a, b in pairwise(order))
+
+
+def test_a_fit_finds_the_weights_that_the_choices_were_drawn_with() -> None:
+    fitted = fit(drawn(6000, 1), START)
+    np.testing.assert_allclose([*fitted.weights, fitted.nothing], [*TRUE.weights, TRUE.nothing], atol=0.6)
+
+
+def test_a_fit_is_calibrated_on_queries_it_has_not_seen() -> None:
+    fitted = fit(drawn(2000, 2), START)
+    pairs = [
+        (p, hit)
+        for features, right in drawn(2000, 3)
+        for p, hit in zip(fitted.probabilities(fitted.utilities(features)), right, strict=True)
+    ]
+    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
+        inside = [(p, hit) for p, hit in pairs if low <= p < high]
+        assert len(inside) > 100
+        assert np.mean([p for p, _ in inside]) == pytest.approx(np.mean([hit for _, hit in inside]), abs=0.04)
+
+
+def test_few_queries_hardly_move_the_weights_and_none_not_at_all() -> None:
+    moved = [np.abs(np.subtract(fit(drawn(n, 4), START).weights, START.weights)).max() for n in (1, 2000)]
+    assert moved[0] < moved[1] / 2
+    unlike = [(features * 0, right) for features, right in drawn(5, 5)]
+    assert fit(unlike, TRUE).weights == pytest.approx(TRUE.weights)
+
+
+def test_several_entries_may_answer() -> None:
+    features = np.zeros((3, len(FEATURES)), np.float32)
+    features[:, 0] = [1.0, 1.0, 0.0]
+    fitted = fit([(features, np.array([True, True, False]))] * 50, START)
+    probabilities = fitted.probabilities(fitted.utilities(features))
+    assert probabilities[0] == pytest.approx(probabilities[1])
+    assert probabilities[:2].sum() > 0.9
+
+
+def test_weights_are_kept_by_their_names() -> None:
+    facts = json.loads(json.dumps(TRUE.to_json()))
+    assert Scorer.from_json(facts) == TRUE
+    facts["weights"]["colour"] = 1.0
+    with pytest.raises(ValueError, match="colour"):
+        Scorer.from_json(facts)
+
+
+def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks() -> None:
+    scorer = default_scorer()
+    assert all(weight > 0 for weight in scorer.weights)
