@@ -19,6 +19,7 @@ from finetune.records import RefusedError, Transcript, parse_line, read_record, 
 from finetune.tables import Row, Table, TableError, read_table
 from finetune.workbook import Sheet, read_sheet
 from knowledge_base.command import Refusal, Unit
+from knowledge_base.sources.document import UnreadableError
 
 __all__ = ["Reading", "Transcript", "read_files", "read_transcripts"]
 
@@ -107,6 +108,8 @@ class _Collection:
                     self._read_whole(path, kind, whole(file))
         except (DocumentError, TableError) as error:
             self._refuse(path, error.line, error.reason)
+        except UnreadableError as error:
+            self.refusals.append(Refusal(str(path), None, str(error), place=error.place))
         except _DAMAGED:
             self._refuse(path, None, "expected whole gzip data, got a damaged or cut file")
         except OSError as error:

@@ -230,9 +230,8 @@ class _Files:
         self._reading.drafts += known.drafts
 
     def _read_sheets(self, path: Path, content: Content) -> None:
-        filled = [(name, rows) for name, rows in content.sheets if rows]
-        usable = [(name, rows) for name, rows in filled if tables.has_columns(rows)]
-        for name, rows in filled:
+        usable = [(name, rows) for name, rows in content.sheets if tables.has_columns(rows)]
+        for name, rows in content.sheets:
             if usable and (name, rows) not in usable:
                 self._reading.warn(f"{path}: the sheet {name!r} has no columns question, answer and is skipped.")
                 continue

@@ -38,7 +38,7 @@ def read_csv(path: Path) -> Iterator[Item]:
     encoding = text.encoding_of(path) or "utf-8-sig"
     # Bytes that do not fit become lone surrogates, which refuse their own row and no other.
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        yield from _rows(str(path), _csv_cells(file))
+        yield from _rows(str(path), csv_cells(file))
 
 
 def read_sheet(path: Path, name: str, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Item]:
@@ -100,17 +100,28 @@ def _values(cells: dict[str, str]) -> dict[str, object] | str:
     return values
 
 
-def _csv_cells(file: Iterable[str]) -> Iterator[Cells]:
-    reader = csv.reader(file, strict=True)
+def csv_cells(lines: Iterable[str], delimiter: str = ",") -> Iterator[Cells]:
+    """Yield the rows of CSV that hold anything; `lines` have to keep their ends, which may stand inside of cells."""
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        before = reader.line_num
+        first = reader.line_num + 1
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            lines = f" (lines {before + 1} to {reader.line_num})" if reader.line_num > before + 1 else ""
-            yield Cells(before + 1, f"expected a row of CSV, got: {error}{lines}. Check the quotes.")
+            yield Cells(first, _csv_reason(str(error), first, reader.line_num))
             continue
         if any(cell.strip() for cell in cells):
-            yield Cells(before + 1, cells)
+            yield Cells(first, cells)
+
+
+def _csv_reason(message: str, first: int, last: int) -> str:
+    if "unexpected end of data" in message:
+        expected, got = "a closing quote", f"the end of the file at line {last}"
+    elif "field larger" in message:
+        expected, got = f"a cell of at most {csv.field_size_limit():,} characters", "a longer one"
+    else:
+        expected, got = "quotes inside a quoted cell to be doubled", message
+    lost = f" (lines {first} to {last} are not used)" if last > first else ""
+    return f"expected {expected}, got {got}{lost}. Check the quotes."

@@ -341,6 +341,7 @@ def bad_archives() -> dict[str, tuple[bytes, str]]:
         "parent.xlsx": (changed(sheet, {"../x.xml": b"<a/>"}), "inside the archive"),
         "half-xml.xlsx": (changed(sheet, {table: members_of(sheet)[table][:150]}), "cannot be read"),
         "no-sheet.xlsx": (changed(sheet, {table: None}), "empty workbook"),
+        "far-row.xlsx": (changed(sheet, {table: members_of(sheet)[table].replace(b'<row r="2"', b'<row r="9999999999"')}), "1,048,576 rows"),
         "no-workbook.xlsx": (changed(sheet, {"xl/workbook.xml": b"<a/>"}), ""),
         "no-columns.xlsx": (xlsx({"S": [("frage", "antwort"), ("a", "b")]}), "expected columns question, answer"),
         "no-rows.xlsx": (xlsx({"S": []}), "empty workbook"),

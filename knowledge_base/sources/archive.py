@@ -12,13 +12,14 @@ OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 XML = (".xml", ".rels", ".vml")
 
 
-def check(data: bytes, what: str, needed: str) -> None:
+def check(data: bytes, what: str, needed: str, bounds: limits.Bounds | None = None) -> None:
     """Check that `data` is a sound archive with the member `needed`, by reading every XML member whole.
 
     Args:
         data: the file.
         what: its kind, for people.
         needed: the member that makes it one.
+        bounds: how much it may hold.
 
     Raises:
         UnreadableError: it is damaged, too large, or not such an archive.
@@ -27,7 +28,7 @@ def check(data: bytes, what: str, needed: str) -> None:
         raise UnreadableError(f"expected {what}, got an older or protected file. Save it as {what} without a password.")
     with damage_of(what), zipfile.ZipFile(BytesIO(data)) as archive:
         members = archive.infolist()
-        _check_sizes(members)
+        _check_sizes(members, bounds or limits.Bounds())
         for member in members:
             _check_name(member)
         if needed not in archive.namelist():
@@ -38,13 +39,13 @@ def check(data: bytes, what: str, needed: str) -> None:
                     _check_xml(archive.read(member), member.filename)
 
 
-def _check_sizes(members: list[zipfile.ZipInfo]) -> None:
+def _check_sizes(members: list[zipfile.ZipInfo], bounds: limits.Bounds) -> None:
     # zipfile never unpacks more of a member than it declares, so that what is declared is what can come.
-    if len(members) > limits.ARCHIVE_MEMBERS:
-        raise UnreadableError(f"expected at most {limits.ARCHIVE_MEMBERS:,} members, got {len(members):,}.")
+    if len(members) > bounds.members:
+        raise UnreadableError(f"expected at most {bounds.members:,} members, got {len(members):,}.")
     unpacked = sum(member.file_size for member in members)
-    if unpacked > limits.ARCHIVE_BYTES:
-        most = limits.ARCHIVE_BYTES // limits.MB
+    if unpacked > bounds.unpacked_bytes:
+        most = bounds.unpacked_bytes // limits.MB
         raise UnreadableError(f"expected at most {most} MB unpacked, got {unpacked // limits.MB:,} MB.")
     _check_ratio(unpacked, sum(member.compress_size for member in members))
     for member in members:

@@ -108,7 +108,9 @@ def convert(kind: str, data: bytes, stem: str) -> Content:
         if kind == "xlsx":
             from knowledge_base.sources import xlsx
 
-            content.sheets = [(sheet.name, sheet.rows) for sheet in xlsx.sheets(data)]
+            content.sheets = [(sheet.name, sheet.rows) for sheet in xlsx.sheets(data) if sheet.rows]
+            if not content.sheets:
+                raise UnreadableError("expected columns question, answer; got an empty workbook.")
         else:
             for document in _documents(kind, data, content):
                 _cut(document, stem, content, lined=kind in LINED)

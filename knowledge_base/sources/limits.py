@@ -21,8 +21,18 @@ PAGES = 500  # of a PDF
 CHARACTERS = 5 * MB  # of the text of one document or workbook
 HTML_DEPTH = 200  # elements within elements
 ENTRY_CHARACTERS = 20_000  # of one entry, about twenty times what the encoder reads
+ROWS = 1_048_576  # of a sheet, by the format; a damaged one can number a row far beyond
 COLUMNS = 256  # of a sheet; beyond them nothing is looked at
 INLINE_BYTES = 64 * 1024  # of Markdown or text, below which a child process would cost more than it guards
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What an archive may hold, and a workbook of text; conversations are longer than answers."""
+
+    members: int = ARCHIVE_MEMBERS
+    unpacked_bytes: int = ARCHIVE_BYTES
+    characters: int = CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 FOREIGN = (b"%PDF-", b"PK\x03\x04", b"{\\rtf", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")
 SAMPLE = 64 * 1024  # bytes of lines that are not ASCII; more make the judgement slower and no better
 ENOUGH = 32  # bytes: below this charset-normalizer itself calls its judgement unsure
+# What spreadsheets and shop systems write besides Unicode. A short list keeps short files from being read as a rare
+# encoding in which they happen to make sense.
 LEGACY = (
     "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr",
     "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256",
@@ -79,8 +81,6 @@ def legacy_encoding(lines: Iterable[bytes]) -> str | None:
     A file with more lines in UTF-8 than out of it is UTF-8 with damage: read as anything else it would be
     wrong in every line.
     """
-    from charset_normalizer import from_bytes
-
     good = bad = 0
     sample = bytearray()
     for line in _beyond_ascii(lines):
@@ -94,7 +94,14 @@ def legacy_encoding(lines: Iterable[bytes]) -> str | None:
             break
     if good >= bad or len(sample) < ENOUGH or b"\0" in sample:
         return None
-    matches = from_bytes(bytes(sample), cp_isolation=list(LEGACY))
+    return likeliest(bytes(sample))
+
+
+def likeliest(data: bytes) -> str | None:
+    """Return the older encoding in which bytes make most sense, or None where they make none in any."""
+    from charset_normalizer import from_bytes
+
+    matches = from_bytes(data, cp_isolation=list(LEGACY))
     best = matches.best()
     if best is None:
         return None

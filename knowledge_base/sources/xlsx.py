@@ -1,4 +1,4 @@
-"""XLSX by openpyxl: each visible sheet as rows of text, to be read as CSV is."""
+"""XLSX by openpyxl: each sheet as rows of text, to be read as CSV is."""
 
 from __future__ import annotations
 
@@ -20,35 +20,43 @@ class Sheet:
     rows: list[tuple[int, list[str]]]
 
 
-def sheets(data: bytes) -> list[Sheet]:
-    """Read the visible sheets of a workbook; of formulas the value that was last seen.
+def sheets(data: bytes, bounds: limits.Bounds | None = None, *, hidden: bool = False) -> list[Sheet]:
+    """Read the sheets of a workbook; of formulas the value that was last seen.
+
+    Args:
+        data: the file.
+        bounds: how much it may hold.
+        hidden: whether hidden sheets are read too.
 
     Raises:
         UnreadableError: it is not one, damaged or too large.
     """
-    archive.check(data, "XLSX", "xl/workbook.xml")
+    bounds = bounds or limits.Bounds()
+    archive.check(data, "XLSX", "xl/workbook.xml", bounds)
     import openpyxl
 
     found: list[Sheet] = []
-    room = limits.CHARACTERS
+    room = bounds.characters
     with damage_of("XLSX"):
         # The file is bytes in memory, so that nothing is left open where this breaks off.
-        book = openpyxl.load_workbook(BytesIO(data), read_only=True, data_only=True)
+        book = openpyxl.load_workbook(BytesIO(data), read_only=True, data_only=True, keep_links=False)
         for sheet in book.worksheets:
-            if sheet.sheet_state == "visible":
+            if hidden or sheet.sheet_state == "visible":
                 with damage_of("XLSX", f"sheet {sheet.title!r}"):
-                    rows = list(_rows(sheet, room))
+                    rows = list(_rows(sheet, room, bounds))
                 room -= sum(len(cell) for _number, cells in rows for cell in cells)
                 found.append(Sheet(str(sheet.title), rows))
-    if not any(sheet.rows for sheet in found):
-        raise UnreadableError("expected columns question, answer; got an empty workbook.")
     return found
 
 
-def _rows(sheet: Any, room: int) -> Iterator[tuple[int, list[str]]]:
+def _rows(sheet: Any, room: int, bounds: limits.Bounds) -> Iterator[tuple[int, list[str]]]:
     sheet.reset_dimensions()  # what a sheet says of its own size may be wrong by a million rows
     width = 0
     for number, values in enumerate(sheet.iter_rows(max_col=limits.COLUMNS, values_only=True), start=1):
+        if number > limits.ROWS:
+            raise UnreadableError(f"expected at most {limits.ROWS:,} rows, got more.", f"sheet {sheet.title!r}")
+        if values.count(None) == len(values):
+            continue
         cells = [_text(value) for value in values]
         while cells and not cells[-1].strip():
             cells.pop()
@@ -58,7 +66,7 @@ def _rows(sheet: Any, room: int) -> Iterator[tuple[int, list[str]]]:
         cells += [""] * (width - len(cells))
         room -= sum(map(len, cells))
         if room < 0:
-            reason = f"expected at most {limits.CHARACTERS:,} characters, got more. Divide the workbook."
+            reason = f"expected at most {bounds.characters:,} characters, got more. Divide the workbook."
             raise UnreadableError(reason, f"sheet {sheet.title!r}, row {number}")
         yield number, cells
 
