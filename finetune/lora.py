@@ -71,7 +71,7 @@ def _main(arguments: LoraArguments) -> int:
     report = {
         "output_dir": arguments.output_dir,
         "conversations": len(transcripts),
-        "refused": [asdict(refusal) for refusal in refusals],
+        "refused": [refusal.to_json() for refusal in refusals],
         "replies": dict(material.replies),
         "redacted": dict(material.redacted),
         "metrics": metrics,
@@ -100,7 +100,7 @@ def _dry_run(arguments: LoraArguments, files: Sequence[Path], say: Any) -> int:
     if arguments.json:
         write_json(
             arguments.json,
-            {"files": [asdict(file) for file in found], "refused": [asdict(refusal) for refusal in reading.refusals]},
+            {"files": [asdict(file) for file in found], "refused": [refusal.to_json() for refusal in reading.refusals]},
         )
     return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
 

@@ -57,7 +57,7 @@ class Survey:
 
     def to_json(self) -> dict[str, Any]:
         """Return the survey as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "refusals": [refusal.to_json() for refusal in self.refusals]}
 
     def lines(self) -> list[str]:
         """Return what was found, a line a finding."""
