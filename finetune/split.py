@@ -67,6 +67,22 @@ def split(transcripts: Sequence[Transcript], seed: int, shares: tuple[float, flo
     return Split(train, calibration, test, len(groups), tuple(_warnings(parts, shares)))
 
 
+def folds(transcripts: Sequence[Transcript], seed: int, count: int) -> list[tuple[str, ...]]:
+    """Deal conversations into `count` parts of like size and labels, near-duplicates in the same part.
+
+    Args:
+        transcripts: the conversations; ids are unique.
+        seed: another seed gives other parts.
+        count: how many parts; some are empty if there are fewer groups of near-duplicates.
+
+    Returns:
+        The sorted ids of each part.
+    """
+    parts = _Parts([_group(members, seed) for members in near_duplicate_groups(transcripts)], [1 / count] * count)
+    parts.assign()
+    return [tuple(sorted(one for group in part for one in group.ids)) for part in parts.parts]
+
+
 def near_duplicate_groups(transcripts: Sequence[Transcript]) -> list[list[Transcript]]:
     """Return the conversations in groups: near-duplicates of near-duplicates are in the same group.
 
@@ -143,14 +159,14 @@ def _labels(transcript: Transcript) -> set[str]:
 
 
 class _Parts:
-    """The three parts while they fill.
+    """The parts while they fill.
 
     Labels are dealt from the rarest on, each group to the part that lacks most of the label (iterative
     stratification: Sechidis, Tsoumakas and Vlahavas, 2011), large groups first.
     """
 
     def __init__(self, groups: Sequence[_Group], shares: Sequence[float]) -> None:
-        self.parts: tuple[list[_Group], list[_Group], list[_Group]] = ([], [], [])
+        self.parts: list[list[_Group]] = [[] for _ in shares]
         self._open = [number for number, share in enumerate(shares) if share > 0]
         self._groups = sorted(groups, key=_largest_first)
         totals = Counter[str]()

@@ -70,6 +70,8 @@ class Survey:
             f"{_count(said, 'message')} of customers and {_count(replied, 'reply', 'replies')}"
         )
         yield from self._label_lines("intents", self.intents, self.labelled_messages, said, "messages")
+        if self.intents:
+            yield "  python -m finetune.audit lists messages whose intent is likely wrong"
         yield from self._label_lines("next steps", self.actions, self.labelled_replies, replied, "replies")
         if self.entities:
             yield f"entities: {_most(self.entities)}"

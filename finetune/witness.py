@@ -22,10 +22,14 @@ BIAS_FOLDS = 5
 
 @dataclass(frozen=True, slots=True)
 class LinearWitness:
-    """Logistic regression on sentence embeddings: `rows` (n_labels, dim), `bias` (n_labels,)."""
+    """Logistic regression on sentence embeddings: `rows` (n_labels, dim), `bias` (n_labels,).
+
+    `penalty` is the inverse regularisation strength that it was fitted with.
+    """
 
     rows: Array
     bias: Array
+    penalty: float
 
     def logits(self, vectors: Array) -> Array:
         """Return (n, n_labels) logits for (n, dim) vectors."""
@@ -33,12 +37,16 @@ class LinearWitness:
 
 
 def fit_linear(
-    vectors: Array, targets: Array, held_out: tuple[Array, Array], weights: Array | None = None
+    vectors: Array,
+    targets: Array,
+    held_out: tuple[Array, Array],
+    weights: Array | None = None,
+    penalties: Sequence[float] = PENALTIES,
 ) -> LinearWitness:
     """Fit the encoder witness on (n, dim) vectors and (n, n_labels) target distributions.
 
-    The regularisation is the one with the lowest cross-entropy on the held-out vectors and targets. A label
-    without a training message gets a bias that never wins.
+    The regularisation is the one of `penalties` with the lowest cross-entropy on the held-out vectors and targets.
+    A label without a training message gets a bias that never wins.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -46,35 +54,35 @@ def fit_linear(
     rows, labels = np.nonzero(targets)
     weight = targets[rows, labels] * (1.0 if weights is None else weights[rows])
     best: tuple[float, LinearWitness] | None = None
-    for penalty in PENALTIES:
-        witness = _constant(vectors.shape[1], labels, n_labels)
+    for penalty in penalties:
+        witness = _constant(vectors.shape[1], labels, n_labels, penalty)
         if len(set(labels)) > 1:
             model = LogisticRegression(C=penalty, max_iter=500).fit(vectors[rows], labels, sample_weight=weight)
-            witness = _expanded(model, n_labels)
+            witness = _expanded(model, n_labels, penalty)
         loss = cross_entropy(log_softmax(witness.logits(held_out[0])), held_out[1]) if len(held_out[1]) else 0.0
         if best is None or loss < best[0]:
             best = (loss, witness)
         if not len(held_out[1]) and penalty >= 10:
             break
     if best is None:
-        raise AssertionError("PENALTIES is empty")
+        raise AssertionError("penalties is empty")
     return best[1]
 
 
-def _constant(dimension: int, labels: Array, n_labels: int) -> LinearWitness:
+def _constant(dimension: int, labels: Array, n_labels: int, penalty: float) -> LinearWitness:
     bias = np.full(n_labels, -30.0)
     bias[list(set(labels))] = 0.0
-    return LinearWitness(np.zeros((n_labels, dimension)), bias)
+    return LinearWitness(np.zeros((n_labels, dimension)), bias, penalty)
 
 
-def _expanded(model: Any, n_labels: int) -> LinearWitness:
+def _expanded(model: Any, n_labels: int, penalty: float) -> LinearWitness:
     """Return the rows of a fitted regression for all labels, those that it has not seen included."""
     rows, bias = np.asarray(model.coef_), np.asarray(model.intercept_)
     if len(model.classes_) == 2:
         rows, bias = np.concatenate([-rows, rows]) / 2, np.concatenate([-bias, bias]) / 2
     all_rows, all_bias = np.zeros((n_labels, rows.shape[1])), np.full(n_labels, -30.0)
     all_rows[model.classes_], all_bias[model.classes_] = rows, bias
-    return LinearWitness(all_rows, all_bias)
+    return LinearWitness(all_rows, all_bias, penalty)
 
 
 def cross_entropy(logprobs: Array, targets: Array) -> float:

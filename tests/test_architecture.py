@@ -45,7 +45,9 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
         ("torch", "transformers", "peft", "sentence_transformers", "tokenizers", "accelerate", "gguf"),
         ("knowledge_base.encoder", "chatbot.engines", "finetune"),
     ),
-    **dict.fromkeys(("sklearn", "matplotlib", "presidio_analyzer", "datasketch", "tensorboard"), ("finetune",)),
+    **dict.fromkeys(
+        ("sklearn", "cleanlab", "matplotlib", "presidio_analyzer", "datasketch", "tensorboard"), ("finetune",)
+    ),
     "scipy": ("finetune", "knowledge_base.scorer"),
     "bm25s": ("knowledge_base.lexical",),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn"), ("chatbot.web", "chatbot.ui", "app")),
@@ -58,6 +60,7 @@ HEAVY = (
     "faiss",
     "peft",
     "sklearn",
+    "cleanlab",
     "presidio_analyzer",
     "matplotlib",
 )

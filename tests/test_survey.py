@@ -79,6 +79,7 @@ def test_the_lines_say_in_words_what_was_found() -> None:
         "read: 4 conversations from 1 file with 4 messages of customers and 1 reply",
         "intents: 2 on 4 of 4 messages: wrong 3, track 1",
         "  1 label on fewer than 3 messages: track 1",
+        "  python -m finetune.audit lists messages whose intent is likely wrong",
         "next steps: 1 on 1 of 1 replies: answer 1",
         "  1 label on fewer than 3 replies: answer 1",
         "replies by: human 1; 0 name the entries they rest on",
