@@ -75,7 +75,7 @@ class Altered:
 def alterations(
     entries: Sequence[Entry], answer: Pointed, said: Sequence[str], chance: random.Random
 ) -> Iterator[Altered]:
-    """Yield the entries and the answer with one fact changed, each time another; nothing where no change is clean.
+    """Yield the entries and the answer with one fact changed, each time another fact; nothing where no change is clean.
 
     Args:
         entries: those shown; only those that the answer points at change.
@@ -108,6 +108,7 @@ def _other_values(
             values = found and _read_back(fact, answer, found[1])
             if found and values and _keeps_order(*values, around) and _is_clean(entries, answer, *found):
                 yield Altered(*found, Alteration(fact.kind, values[0].text, values[1].text, values))
+                break
 
 
 def _other_answer(entries: Sequence[Entry], answer: Pointed) -> Iterator[Altered]:
@@ -119,7 +120,7 @@ def _other_answer(entries: Sequence[Entry], answer: Pointed) -> Iterator[Altered
     first = next(iter(sentences(text)), "")
     turned = flipped(first, entry.question) if first == next(iter(sentences(entry.answer)), None) else None
     if turned:
-        changed = tuple(replace(e, answer=turned.sentence) if e is entry else e for e in entries)
+        changed = tuple(replace(e, answer=turned.sentence) if n == number else e for n, e in enumerate(entries, 1))
         yield Altered(changed, ((number, turned.sentence),), Alteration(YES_NO, turned.old, turned.new))
 
 

@@ -51,10 +51,10 @@ class Turned:
 
 def flipped(sentence: str, question: str) -> Turned | None:
     """Return the opposite of the sentence that answers a yes-or-no question, or None where it is not clear."""
-    if not _QUESTION.match(question) or _TWO_SIDED.search(sentence):
-        return None
     lead = _LEAD.match(sentence)
     clause = sentence[lead.end() :] if lead else sentence
+    if not _QUESTION.match(question) or _TWO_SIDED.search(clause):
+        return None
     denies = len(_NEGATION.findall(clause))
     if denies > 1 or (lead and clause and (lead[1].lower() == "no") != bool(denies)):
         return None
