@@ -192,7 +192,9 @@ class Bot:
             for reply in writer.write(decision, turn.messages, entries, parts.model, self._settings, cancelled):
                 turn.seconds.setdefault("first_text", time.perf_counter() - turn.began)
                 turn.seconds["write"] = time.perf_counter() - start
-                turn.decision = replace(decision, reason=reply.reason or decision.reason)
+                turn.decision = replace(
+                    decision, kind=reply.kind or decision.kind, reason=reply.reason or decision.reason
+                )
                 yield reply
         finally:
             alarm.cancel()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import signal
 import sys
@@ -155,7 +156,8 @@ def train_adapter(
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
     from chatbot.prompt import Renderer
     from finetune.card import write_card
-    from finetune.data import trees, variants
+    from finetune.data import trees
+    from finetune.passes import summary, variants
     from finetune.plan import Schedule, TrainingData, count_tokens
     from finetune.student import Student, has_fast_bfloat16, load_base
     from finetune.training import train
@@ -172,7 +174,9 @@ def train_adapter(
         )
         for name in ("train", "calibration", "test")
     }
-    shared = [variants(lesson, arguments.evidence_every) for lesson in material.part("train")]
+    showings = math.ceil(arguments.num_train_epochs / arguments.evidence_every)
+    shared = [variants(each, arguments.evidence_every, showings, arguments.seed) for each in material.part("train")]
+    say(f"in all passes: {summary(lesson for variant in shared for lesson in variant)}")
     rounds = tuple(
         tuple(tree for lesson in turned for tree in trees(lesson, renderer, material.labels, arguments.max_length))
         for turned in zip(*shared, strict=True)

@@ -20,7 +20,7 @@ from chatbot.labels import LabelRows
 from chatbot.model import DialogueModel
 from chatbot.prompt import Renderer
 from chatbot.types import Message
-from finetune.data import Evidence, Labels, Lesson, Turn, trees, variants
+from finetune.data import Evidence, Labels, Lesson, Turn, trees
 from finetune.plan import Packs, Schedule, TrainingData
 from finetune.records import Transcript
 from finetune.student import Reader, Student, tensors
@@ -116,7 +116,8 @@ def taught(draw: Callable[..., Any], longest: int = 900) -> Lesson:
                 else Evidence(tuple(entries), "none")
                 for i, entries in enumerate(shown)
             )  # fmt: skip
-            turns.append(Turn(index, writes=answered and draw(st.booleans()), evidence=evidence))
+            writes = answered and draw(st.booleans())
+            turns.append(Turn(index, writes, evidence, silent=draw(st.booleans())))
     return Lesson(Transcript("c", tuple(messages)), turns)
 
 
@@ -143,6 +144,9 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
                 stored = tiny_renderer.message(messages[index + 1])
                 assert ids == server.writing(said, ()) + stored[len(tiny_renderer.reply_head) :]
                 written.append(index)
+            elif kind == "S":
+                assert ids == [*server.writing(said, ()), tiny_renderer.end_of_turn]
+                assert turns[index].silent
             elif kind == "H'":
                 number = seen_evidence.setdefault(index, 0)
                 assert ids == server.support(said, turns[index].evidence[number].entries)
@@ -154,8 +158,9 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
                 assert ids == server.writing(said, evidence.entries) + tiny_renderer.written(evidence.sentences)
                 pointers = server.engine.scored
                 assert len(pointers) == len(evidence.entries)
-                begun = pointers[evidence.sentences[0][0] - 1]
-                assert ids[: len(begun)] == begun, "the pointer that is weighed is the one that is written"
+                for first, _ in evidence.sentences[:1]:
+                    begun = pointers[first - 1]
+                    assert ids[: len(begun)] == begun, "the pointer that is weighed is the one that is written"
     labelled = [
         turn.message
         for turn in lesson.turns
@@ -168,13 +173,16 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
 
 @settings(max_examples=25, deadline=None)
 @given(lesson=taught())
-def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
+def test_what_is_written_is_the_sentence_with_its_end_of_turn_or_the_end_alone_where_silence_is_taught(
     tiny_renderer: Renderer, lesson: Lesson
 ) -> None:
     messages = lesson.transcript.messages
     expected = []
     for turn in lesson.turns:
-        expected += [tiny_renderer.written(one.sentences) for one in turn.evidence if one.sentences]
+        silent = [one for one in turn.evidence if turn.silent and one.support == "none"]
+        expected += [tiny_renderer.written(e.sentences) for e in turn.evidence if e.sentences or e in silent]
+        if turn.silent and not turn.writes and any(one.sentences for one in turn.evidence):
+            expected.append([tiny_renderer.end_of_turn])
         if turn.writes:
             reply = messages[turn.message + 1]
             whole = tiny_renderer.message(reply)[len(tiny_renderer.reply_head) :]
@@ -184,27 +192,6 @@ def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
     assert flat.targets.tolist() == [i for ids in expected for i in ids]
     assert sum(node.n_written for tree in grown for node in tree.nodes) == len(flat.targets)
     assert [i for i in flat.targets if i == tiny_renderer.end_of_turn] == [tiny_renderer.end_of_turn] * len(expected)
-
-
-@given(evidenced=st.lists(st.booleans(), min_size=1, max_size=9), number=st.integers(1, 5), name=st.text(max_size=3))
-def test_the_variants_of_a_lesson_show_each_evidence_once_and_teach_the_rest_every_time(
-    evidenced: list[bool], number: int, name: str
-) -> None:
-    turns = [Turn(i, i == 0, (Evidence(ENTRIES[:1], "full"),) if shown else ()) for i, shown in enumerate(evidenced)]
-    lesson = Lesson(Transcript(name, tuple(Message("user", str(i)) for i in range(len(turns)))), turns)
-    made = variants(lesson, number)
-    assert len(made) == number
-    for variant in made:
-        assert variant.transcript is lesson.transcript
-        assert [(turn.message, turn.writes) for turn in variant.turns] == [
-            (turn.message, turn.writes) for turn in turns
-        ]
-    for place, turn in enumerate(turns):
-        assert [variant.turns[place].evidence for variant in made if variant.turns[place].evidence] == (
-            [turn.evidence] if turn.evidence else []
-        )
-    shares = [sum(bool(turn.evidence) for turn in variant.turns) for variant in made]
-    assert max(shares) - min(shares) <= 1, "the evidence is spread evenly"
 
 
 # --- what a pack computes -------------------------------------------------------------------------------------------
