@@ -84,6 +84,11 @@ class KnowledgeBase:
         return cls(home, encoder)
 
     @property
+    def encoder(self) -> Encoder:
+        """The encoder that embeds queries."""
+        return self._encoder
+
+    @property
     def snapshot_id(self) -> str:
         """Name of the snapshot in use."""
         return self._opened.snapshot.id
