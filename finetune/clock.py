@@ -1,4 +1,4 @@
-"""The time that a run may take: the learning rate follows it, and it ends the run."""
+"""The time that a run may take: the learning rate and the evaluations follow it, and it ends the run."""
 
 from __future__ import annotations
 
@@ -46,3 +46,26 @@ class Clock(TrainerCallback):  # type: ignore[misc]
         """Stop when the time is up."""
         if self.share >= 1:
             control.should_training_stop = control.should_evaluate = control.should_save = True
+
+
+class Milestones(TrainerCallback):  # type: ignore[misc]
+    """Evaluates and saves a `number` of times, spread evenly over the steps or the time, whichever is further on."""
+
+    def __init__(self, clock: Clock, number: int, *, evaluates: bool) -> None:
+        self._clock, self._number, self._evaluates = clock, max(1, number), evaluates and number > 0
+        self._passed = 0
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Remember what was passed before this process."""
+        self._passed = self._reached(state)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        """Ask for an evaluation and a checkpoint at each milestone."""
+        reached = self._reached(state)
+        if reached > self._passed:
+            self._passed = reached
+            control.should_save = True
+            control.should_evaluate = control.should_evaluate or self._evaluates
+
+    def _reached(self, state: TrainerState) -> int:
+        return int(max(state.global_step / state.max_steps, min(1.0, self._clock.share)) * self._number)

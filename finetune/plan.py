@@ -1,25 +1,16 @@
-"""What a run of training learns from in which order, and how many steps of it fit into its time."""
+"""What a run of training learns from, and in which order."""
 
 from __future__ import annotations
 
-import json
 import math
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-import torch
 from torch.utils.data import Dataset
 
 from finetune import processes
-from finetune.student import Student, tensors
 from finetune.tree import Pack, Tree, group, pack
-from finetune.unfinished import write_whole
-
-PLAN = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,62 +73,15 @@ class Packs(Dataset[Pack]):
         return pack(self._system, self._groups[index])
 
 
-def plan(student: Student, data: TrainingData, schedule: Schedule, folder: Path) -> tuple[int, float]:
-    """Return the number of steps of this run and the seconds a step takes; both are kept for resuming.
-
-    With a time budget the first packs are timed, and the schedule is planned for as many steps as fit, so
-    that the learning rate has come down when the time is up.
-    """
-    kept = folder / PLAN
-    if kept.exists():
-        facts = json.loads(kept.read_text(encoding="utf-8"))
-        return int(facts["steps"]), float(facts["seconds_a_step"])
-    steps, seconds = processes.everyone(_planned(student, data, schedule))[0]
-    if processes.rank() == 0:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(kept, json.dumps({"steps": steps, "seconds_a_step": seconds}))
-    return steps, seconds
-
-
-def _planned(student: Student, data: TrainingData, schedule: Schedule) -> tuple[int, float]:
-    packs = Packs(data, schedule)
-    steps = max(1, math.ceil(len(packs) / packs_a_step(schedule)))
-    steps = min(steps, schedule.max_steps or steps)
-    if not schedule.max_minutes:
-        return steps, 0.0
-    seconds = _seconds_a_pack(student, packs, schedule) * schedule.accumulation
-    evaluation = _seconds_of_evaluation(data, schedule, seconds)
-    budget = schedule.max_minutes * 60 * 0.97 - evaluation * schedule.evaluations
-    return max(1, min(steps, int(budget / seconds))), seconds
+def number_of_steps(data: TrainingData, schedule: Schedule) -> int:
+    """Return how many optimizer steps all passes take, at most `max_steps`; the clock may end the run before."""
+    steps = max(1, math.ceil(len(Packs(data, schedule)) / packs_a_step(schedule)))
+    return min(steps, schedule.max_steps or steps)
 
 
 def packs_a_step(schedule: Schedule) -> int:
     """Return how many packs an optimizer step learns from, in all processes together."""
     return schedule.accumulation * processes.number()
-
-
-def _seconds_of_evaluation(data: TrainingData, schedule: Schedule, seconds_a_step: float) -> float:
-    """Estimate one evaluation: reading costs about a third of learning."""
-    packs = len(group(data.validation, schedule.pack_tokens))
-    return packs * seconds_a_step / packs_a_step(schedule) / 2.5
-
-
-def _seconds_a_pack(student: Student, packs: Packs, schedule: Schedule) -> float:
-    """Time forward and backward over some packs, spread over the run; nothing is learnt from them."""
-    device = next(student.parameters()).device
-    places = np.linspace(0, len(packs) - 1, num=min(7, len(packs))).astype(int)
-    times = []
-    for place in (places[0], *places):  # the first one warms up
-        batch = {k: v.to(device) for k, v in tensors([packs[int(place)]], student.n_labels).items()}
-        began = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=schedule.bf16):
-            loss = student(**batch)["loss"]
-        loss.backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)  # a GPU is told what to do before it has done it
-        times.append(time.perf_counter() - began)
-    student.zero_grad()
-    return float(np.mean(times[1:]))
 
 
 def count_tokens(trees: Sequence[Tree]) -> int:

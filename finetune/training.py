@@ -18,9 +18,9 @@ from transformers.trainer_utils import set_seed
 from chatbot.labels import log_softmax
 from finetune import processes
 from finetune.checkpoints import WEIGHTS, Best, Marker, Stand, last_complete, remove_others
-from finetune.clock import Clock, Now
+from finetune.clock import Clock, Milestones, Now
 from finetune.interruption import Interruption
-from finetune.plan import Packs, Schedule, TrainingData, plan
+from finetune.plan import Packs, Schedule, TrainingData, number_of_steps
 from finetune.student import ROWS_PREFIX, Reader, Student, tensors
 from finetune.tree import group, pack
 from finetune.witness import cross_entropy, fit_temperature
@@ -165,14 +165,14 @@ def train(
     resumed = processes.everyone(last_complete(folder))[0]
     if processes.rank() == 0:
         remove_others(folder, resumed)
-    steps, seconds = plan(student, data, schedule, folder)
+    steps = number_of_steps(data, schedule)
     stand = Stand.of(resumed)
     if resumed:
         say(f"resuming from {Path(resumed).name}")
-    budget = f", about {seconds * steps / 60:.1f} minutes" if seconds else ""
+    budget = f" or {schedule.max_minutes:g} minutes, whichever ends first" if schedule.max_minutes else ""
     say(f"training: {steps:,} steps{budget}")
     clock = Clock(schedule.max_minutes, stand.seconds, now)
-    arguments = _arguments(schedule, steps, folder, evaluates=bool(data.validation))
+    arguments = _arguments(schedule, steps, folder)
     arguments._n_gpu = min(1, arguments.n_gpu)  # else the Trainer would cut a pack in pieces, one for each GPU
     if clock.share >= 1:  # a process before this one had used up the time: nothing is left to learn
         steps = arguments.max_steps = stand.step
@@ -188,7 +188,13 @@ def train(
         train_dataset=Packs(data, schedule, steps),
         eval_dataset=list(data.validation) or None,
         data_collator=lambda packs: tensors(packs, data.n_labels),
-        callbacks=[clock, interruption, Progress(say, clock), best],
+        callbacks=[
+            clock,
+            Milestones(clock, schedule.evaluations, evaluates=bool(data.validation)),
+            interruption,
+            Progress(say, clock),
+            best,
+        ],
     )
     trainer.add_callback(Marker(trainer, clock, stand))
     trainer.remove_callback(PrinterCallback)
@@ -199,10 +205,8 @@ def train(
     return [{name: float(value) for name, value in row.items()} for row in trainer.state.log_history]
 
 
-def _arguments(schedule: Schedule, steps: int, folder: Path, *, evaluates: bool) -> TrainingArguments:
-    """Return what the Trainer is told; a batch is one pack."""
-    evaluates = evaluates and schedule.evaluations > 0
-    every = max(1, steps // max(1, schedule.evaluations))
+def _arguments(schedule: Schedule, steps: int, folder: Path) -> TrainingArguments:
+    """Return what the Trainer is told; a batch is one pack. `Milestones` says when to evaluate and to save."""
     return TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -213,10 +217,9 @@ def _arguments(schedule: Schedule, steps: int, folder: Path, *, evaluates: bool)
         warmup_steps=max(1, round(schedule.warmup * steps)),
         max_grad_norm=schedule.max_grad_norm,
         logging_steps=max(1, min(schedule.logging_steps, steps // 5 or 1)),
-        eval_strategy="steps" if evaluates else "no",
-        eval_steps=every,
+        eval_strategy="no",
         save_strategy="steps",
-        save_steps=schedule.save_steps or every,
+        save_steps=schedule.save_steps or steps,
         save_total_limit=2,
         load_best_model_at_end=False,  # `Best` takes the best state over, checkpoints may be saved more often
         seed=schedule.seed,

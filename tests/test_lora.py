@@ -33,7 +33,7 @@ from finetune import lora
 from finetune.arguments import parse
 from finetune.checkpoints import Best, last_complete
 from finetune.data import Labels, lessons, trees
-from finetune.plan import PLAN, Schedule, TrainingData
+from finetune.plan import Schedule, TrainingData
 from finetune.student import Reader, Student, load_base
 from finetune.training import evaluate, train
 from finetune.transcripts import read_transcripts
@@ -447,13 +447,6 @@ def test_a_time_budget_ends_the_run(prepared: tuple[Student, TrainingData], tmp_
     assert any("eval_loss" in row for row in history)
 
 
-def timed(folder: Path, steps: int) -> Path:
-    """A folder in which so many steps are planned already, so that nothing is timed."""
-    folder.mkdir()
-    (folder / PLAN).write_text(json.dumps({"steps": steps, "seconds_a_step": 1.0}), encoding="utf-8")
-    return folder
-
-
 def rates(history: Sequence[Mapping[str, float]]) -> dict[int, float]:
     return {int(row["step"]): row["learning_rate"] for row in history if "learning_rate" in row}
 
@@ -462,39 +455,40 @@ def test_the_learning_rate_comes_down_with_the_time_when_the_machine_gets_slower
     prepared: tuple[Student, TrainingData], tmp_path: Path
 ) -> None:
     student, data = prepared
-    by_steps = rates(train(student, data, schedule(passes=9.0), timed(tmp_path / "steps", 20), lambda _text: None))
+    by_steps = rates(train(student, data, schedule(passes=9.0, max_steps=20), tmp_path / "steps", lambda _text: None))
     assert max(by_steps) == 20
     seconds = itertools.count(step=12.0)  # the clock is read at the start and once a step
-    slow = schedule(passes=9.0, max_minutes=1.0)
-    history = train(student, data, slow, timed(tmp_path / "slow", 20), lambda _text: None, lambda: next(seconds))
+    slow = schedule(passes=9.0, max_steps=20, max_minutes=1.0)
+    history = train(student, data, slow, tmp_path / "slow", lambda _text: None, lambda: next(seconds))
     by_time = rates(history)
     assert max(by_time) == 5, "60 seconds hold 5 steps of 12"
     assert by_time == pytest.approx({step: by_steps[1 + 4 * (step - 1)] for step in by_time}), "each counts as four"
     assert by_time[5] < by_steps[5] / 2
-    assert history[-2]["step"] == 5
-    assert "eval_loss" in history[-2]
+    assert [row["step"] for row in history if "eval_loss" in row] == [2, 3, 4, 5], (
+        "evaluations follow the clock as well"
+    )
 
 
-def test_on_a_machine_faster_than_planned_the_learning_rate_follows_the_steps(
+def test_with_time_to_spare_the_learning_rate_follows_the_steps(
     prepared: tuple[Student, TrainingData], tmp_path: Path
 ) -> None:
     student, data = prepared
-    by_steps = rates(train(student, data, schedule(passes=9.0), timed(tmp_path / "steps", 8), lambda _text: None))
+    by_steps = rates(train(student, data, schedule(passes=9.0, max_steps=8), tmp_path / "steps", lambda _text: None))
     seconds = itertools.count(step=0.5)
-    quick = schedule(passes=9.0, max_minutes=1.0)
-    history = train(student, data, quick, timed(tmp_path / "quick", 8), lambda _text: None, lambda: next(seconds))
+    quick = schedule(passes=9.0, max_steps=8, max_minutes=1.0)
+    history = train(student, data, quick, tmp_path / "quick", lambda _text: None, lambda: next(seconds))
     assert rates(history) == by_steps
 
 
 def test_a_resumed_run_has_the_time_that_is_left(prepared: tuple[Student, TrainingData], tmp_path: Path) -> None:
     student, data = prepared
-    work = timed(tmp_path / "work", 20)
+    work = tmp_path / "work"
 
     def stop(text: str) -> None:
         if text.startswith("step 3/"):
             raise StoppedError
 
-    slow = schedule(passes=9.0, max_minutes=1.0, save_steps=1)
+    slow = schedule(passes=9.0, max_steps=20, max_minutes=1.0, save_steps=1)
     first, second, third = (itertools.count(begins, 12.0) for begins in (0.0, 500.0, 9000.0))
     with pytest.raises(StoppedError):
         train(student, data, slow, work, stop, lambda: next(first))
@@ -509,14 +503,14 @@ def test_losses_that_were_not_logged_before_a_stop_are_logged_after_it(
 ) -> None:
     student, data = prepared
     begun = {name: value.clone() for name, value in student.state_dict().items()}
-    seldom = schedule(passes=9.0, save_steps=2, logging_steps=5, evaluations=1)
+    seldom = schedule(passes=9.0, max_steps=30, save_steps=2, logging_steps=5, evaluations=1)
 
     def logged(history: Sequence[Mapping[str, float]]) -> dict[int, float]:
         return {int(row["step"]): row["loss"] for row in history if "loss" in row}
 
-    straight = logged(train(student, data, seldom, timed(tmp_path / "straight", 30), lambda _text: None))
+    straight = logged(train(student, data, seldom, tmp_path / "straight", lambda _text: None))
     student.load_state_dict(begun, strict=False)
-    work = timed(tmp_path / "stopped", 30)
+    work = tmp_path / "stopped"
 
     def stop(text: str) -> None:
         if text.startswith("step 15/"):
