@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -256,7 +257,9 @@ def _peft(model: Any, arguments: LoraArguments) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        adapted = get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")  # refused below
+            adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"--lora_target_modules {' '.join(names)}: {error}") from error
     if any(hasattr(one, "lora_A") for one in (model.get_input_embeddings(), model.get_output_embeddings())):
