@@ -248,7 +248,7 @@ def _tell(found: Findings, output: Path) -> None:
         _say(f"  {count:,} recurring answers not drafted: {reason}")
     if found.covered:
         gaps = sum(not one.is_covered for one in found.covered)
-        _say(f"{gaps:,} of them are not covered by the catalogue: {output / COVERAGE_FILE}")
+        _say(f"{gaps:,} of the intents are not covered by the catalogue: {output / COVERAGE_FILE}")
     _say(f"a map of the clusters: {output / MAP_FILE}")
 
 
