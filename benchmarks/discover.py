@@ -5,8 +5,9 @@
 The messages are those that `python -m finetune.discover` clusters: the first of each conversation that is more than a
 pleasantry, found without labels. Measured are those with exactly one label, whatever it is, and of them those whose
 label is an intent (not NO_INTENT). k-means (scikit-learn, the best of RESTARTS starts) gets the embeddings of the same
-messages and the same number of clusters; its figures are means over SEEDS. Both numbers of clusters are measured: the one
-that the command chooses, and the number of labels. Intervals: 95 % of resampled conversations, clusterings fixed.
+messages and the same number of clusters; its figures are means over SEEDS. Nothing is redacted here. Both numbers of
+clusters are measured: the one that the command chooses, and the number of labels. Intervals: 95 % of resampled
+conversations, clusterings fixed.
 """
 
 from __future__ import annotations

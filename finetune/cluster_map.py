@@ -11,7 +11,7 @@ from finetune.clusters import Array, Clusters
 from finetune.naming import Proposal
 
 SHOWN_REQUESTS = 2_000
-SHOWN_NAMES = 40
+SHOWN_NAMES = 25
 _PERPLEXITY = 30  # scikit-learn's default; fewer requests have fewer neighbours
 
 

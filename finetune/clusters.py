@@ -68,12 +68,15 @@ def clustered(points: Array, seed: int, n_clusters: int = 0, smallest: int = 0) 
         points: what is clustered.
         seed: chooses the points that make the tree where there are more than LINKED.
         n_clusters: how many clusters; 0 leaves it to UNRELATED. There may be fewer.
-        smallest: the fewest points of a cluster; 0 means SMALLEST_SHARE of them, and at least 2.
+        smallest: the fewest points of a cluster; 0 means 2 where `n_clusters` is given, else SMALLEST_SHARE of them.
     """
     chosen = np.arange(len(points))
     if len(points) > LINKED:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), LINKED, replace=False))
-    tree = _Tree(points[chosen], smallest or max(2, math.ceil(SMALLEST_SHARE * len(chosen))))
+    least = (
+        2 if n_clusters else max(2, math.ceil(SMALLEST_SHARE * len(chosen)))
+    )  # who asks for many gets small ones too
+    tree = _Tree(points[chosen], smallest or least)
     pieces = tree.pieces(tree.merges_for(n_clusters) if n_clusters else tree.related_merges())
     centres = _centres(points[chosen], pieces, tree.smallest)
     labels = (points @ centres.T).argmax(axis=1)

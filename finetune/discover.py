@@ -248,7 +248,7 @@ def _tell(found: Findings, output: Path) -> None:
         _say(f"  {count:,} recurring answers not drafted: {reason}")
     if found.covered:
         gaps = sum(not one.is_covered for one in found.covered)
-        _say(f"{gaps:,} of them are not covered by the catalogue: {output / COVERAGE_FILE}")
+        _say(f"{gaps:,} of the intents are not covered by the catalogue: {output / COVERAGE_FILE}")
     _say(f"a map of the clusters: {output / MAP_FILE}")
 
 
@@ -278,7 +278,12 @@ def _parser() -> Parser:
     parser.add_argument("--output_dir", default="", help="the new folder of proposals; must be absent or empty")
     parser.add_argument("--knowledge", default="", help="a knowledge home: what it does not cover is told")
     parser.add_argument("--intents", type=int, default=0, help="how many intents; 0 leaves it to the chats")
-    parser.add_argument("--smallest", type=int, default=0, help="fewest requests of an intent; 0 means 0.5 %% of all")
+    parser.add_argument(
+        "--smallest",
+        type=int,
+        default=0,
+        help="fewest requests of an intent; 0 means 0.5 %% of all, or 2 with --intents",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of samples and of the map")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="the sentence encoder")
     parser.add_argument("--strict", action="store_true", help="refuse to work when any row is refused")

@@ -24,7 +24,7 @@ _EXPLAINED = """\
 # All else is for you to read and is not read back; leave `cluster` as it is, it says which messages are meant.
 # Then label your chats and train from them:
 #
-#   python -m finetune.discover --apply {file} --dataset YOUR_CHATS --output labelled.jsonl
+#   python -m finetune.discover --apply FOLDER/{file} --dataset YOUR_CHATS --output labelled.jsonl
 #   python -m finetune.lora --dataset labelled.jsonl --output_dir DIR
 """
 

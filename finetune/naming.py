@@ -52,16 +52,14 @@ def proposals(texts: Sequence[str], clusters: Clusters) -> list[Proposal]:
 def typical_words(groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     """Return for each group of texts the words that are frequent in it and rare in the others, most typical first.
 
-    The weight is class-based tf-idf: the share of a word in its group times log(1 + words a group / times of the word),
-    as in Grootendorst 2022, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure". Numbers, stop words
+    A word counts once a text. The weight is class-based tf-idf: the share of a word in its group times log(1 + words a
+    group / times of the word), as in Grootendorst 2022, "BERTopic: Neural topic modeling with a class-based TF-IDF procedure". Numbers, stop words
     of English and what stands for personal data are no words.
     """
-    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer
 
-    joined = [" ".join(_REPLACED.sub(" ", text) for text in group) for group in groups]
-    counter = CountVectorizer(
-        analyzer=lambda text: [word for word in _WORD.findall(text.casefold()) if word not in ENGLISH_STOP_WORDS]
-    )
+    joined = [[word for text in group for word in _words(text)] for group in groups]
+    counter = CountVectorizer(analyzer=lambda words: words)
     try:
         counts = counter.fit_transform(joined).toarray().astype(np.float64)
     except ValueError:  # nothing but stop words
@@ -71,6 +69,13 @@ def typical_words(groups: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
     weights = shares * np.log1p(counts.sum() / len(groups) / counts.sum(axis=0))
     best = np.argsort(-weights.round(12), axis=1, kind="stable")[:, :TYPICAL_WORDS]
     return [tuple(str(names[i]) for i in row if weights[group, i] > 0) for group, row in enumerate(best)]
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text, each once."""
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
+    return sorted(set(_WORD.findall(_REPLACED.sub(" ", text).casefold())) - ENGLISH_STOP_WORDS)
 
 
 def distinct(texts: Iterable[str]) -> list[str]:

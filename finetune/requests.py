@@ -21,11 +21,14 @@ _GREETING_WORDS = (
 )
 _COURTESY_WORDS = (
     "sir madam mam maam dear team everyone all there everybody yes yeah yep ya yup no nope ok okay sure fine alright great "
-    "nice well thanks thank you please welcome bye how are am is i m im doing and to very so much me too for asking ja nein "
+    "nice well thanks thank you please welcome bye am i m im and very ja nein "
     "danke bitte oui non merci sí si gracias grazie prego obrigado obrigada 谢谢 在吗 请问 好的 是的"
 )
 # fmt: on
 _GREETINGS, _COURTESIES = frozenset(_GREETING_WORDS.split()), frozenset(_COURTESY_WORDS.split())
+_PHRASES = re.compile(
+    r"\b(?:how (?:are|r) (?:you|u)(?: (?:doing|today))*|(?:so|very) much|me too|for asking)\b", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W\d_]+")
 _NAME_WORDS = 1  # "hello robin": a greeting and one word more is still a greeting
 
@@ -62,7 +65,7 @@ def first_requests(transcripts: Sequence[Transcript]) -> list[Request]:
 
 def is_pleasantry(text: str) -> bool:
     """Say whether a message is a greeting, perhaps with a name, or a courtesy; one without letters is neither."""
-    words = [word.casefold() for word in _WORD.findall(text)]
+    words = [word.casefold() for word in _WORD.findall(_PHRASES.sub(" hello ", text))]
     others = sum(word not in _GREETINGS and word not in _COURTESIES for word in words)
     return bool(words) and others <= (_NAME_WORDS if words[0] in _GREETINGS else 0)
 
