@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -252,7 +253,9 @@ def _peft(model: Any, arguments: LoraArguments) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        adapted = get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of embeddings that are tied; they are refused below
+            adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"--lora_target_modules {' '.join(names)}: {error}") from error
     if any(hasattr(one, "lora_A") for one in (model.get_input_embeddings(), model.get_output_embeddings())):
