@@ -21,7 +21,7 @@ from finetune.split import folds
 from finetune.witness import fit_linear
 
 Array = NDArray[Any]
-FOLDS = 5
+FOLDS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,26 +115,30 @@ def judge(
 def mislabelled(judged: Judged) -> list[int]:
     """Return the places of the messages that likely have a wrong intent, most suspicious first.
 
-    Of a message with several intents the likeliest is looked at: it is wrong only if none of them is plausible.
+    Confident learning estimates how many are wrong; they are taken where the given intent is least likely. Of a
+    message with several intents the likeliest is looked at: it is wrong only if none of them is plausible.
     """
     from cleanlab.filter import find_label_issues
 
-    found = find_label_issues(
-        judged.given, judged.probabilities, filter_by="prune_by_noise_rate",
-        return_indices_ranked_by="self_confidence", n_jobs=1,
-    )  # fmt: skip
-    return [int(place) for place in found]
+    order = find_label_issues(
+        judged.given,
+        judged.probabilities,
+        filter_by="low_self_confidence",
+        return_indices_ranked_by="self_confidence",
+        n_jobs=1,
+    )
+    return [int(place) for place in order if judged.likeliest[place] != judged.given[place]]
 
 
 def overlaps(judged: Judged) -> list[Overlap]:
-    """Return the pairs of intents that are mixed up both ways, in more messages than the smaller one has to itself."""
+    """Return the pairs of intents that are mixed up both ways, in more messages than either has to itself."""
     from cleanlab.count import compute_confident_joint
 
     joint = compute_confident_joint(judged.given, judged.probabilities)
     found = []
     for one, other in np.argwhere(np.triu((joint > 0) & (joint.T > 0), k=1)):
         mixed = int(joint[one, other] + joint[other, one])
-        if mixed > min(joint[one, one], joint[other, other]):
+        if mixed > max(joint[one, one], joint[other, other]):
             messages = int(np.isin(judged.given, (one, other)).sum())
             found.append(Overlap((judged.labels[one], judged.labels[other]), messages, mixed))
     return sorted(found, key=lambda overlap: (-overlap.mixed / overlap.messages, overlap.labels))
@@ -166,6 +170,6 @@ def _targets(messages: Sequence[Labelled], labels: set[str]) -> Array:
 
 
 def _penalty(vectors: Array, targets: Array, taught: Array, fold: Array) -> float:
-    """Return the regularisation that the first fold likes best; choosing for every fold would take five times as long."""
+    """Return the regularisation that the first fold likes best; a choice for each would take five times as long."""
     held, rest = (fold == 0) & taught, (fold != 0) & taught
     return fit_linear(vectors[rest], targets[rest], (vectors[held], targets[held])).penalty
