@@ -1,10 +1,12 @@
 """Fit the weights of search that come with Frontdesk, and write `knowledge_base/scorer.json`.
 
     python benchmarks/default_scorer.py --knowledge HOME --queries FILE... --dataset FILE...
+    python benchmarks/default_scorer.py --knowledge HOME --two_cosines FILE...
 
 The cases are judged queries and the turns of chats whose replies name the entries they rest on or were declined. The
 same cases in five parts, each scored by weights fitted on the other four, say how good the weights are beside those of
-meaning alone.
+meaning alone. The second command fits and writes nothing: it says how well judged queries are ranked without any fit, by
+the mean of the two cosines; `knowledge_base.evaluate` says the same of the fitted weights.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +22,23 @@ import numpy as np
 from finetune.calibrate import Case, chat_cases, query_cases
 from finetune.transcripts import read_transcripts
 from knowledge_base.encoder import load_encoder
-from knowledge_base.queries import read_queries
+from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import DEFAULTS, FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
 
 FOLDS = 5
 START = Scorer((0.0,) * len(FEATURES), 0.0)
+TWO_COSINES = Scorer(tuple(0.5 * (name in ("question", "whole")) for name in FEATURES), 0.0)
 
 
 def main() -> None:
     """Fit, measure, write."""
     given = _parser().parse_args()
     knowledge = KnowledgeBase.open(Path(given.knowledge), load_encoder())
-    queries = [query for name in given.queries for query in read_queries(Path(name))[0]]
+    if given.two_cosines:
+        _without_a_fit(query_cases(knowledge, _queries(given.two_cosines)))
+        return
+    queries = _queries(given.queries)
     chats = read_transcripts([Path(name) for name in given.dataset])[0]
     cases = [*query_cases(knowledge, queries), *chat_cases(knowledge, chats)]
     print(f"{len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
@@ -46,6 +53,18 @@ def main() -> None:
     }
     DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(facts, indent=1))
+
+
+def _queries(names: Sequence[str]) -> list[Query]:
+    return [query for name in names for query in read_queries(Path(name))[0]]
+
+
+def _without_a_fit(cases: Sequence[Case]) -> None:
+    """Print hit@1 and hit@5 of the answerable cases, ranked by the mean of the two cosines."""
+    answerable = [replace(c, hits=tuple(c.candidates.hits(TWO_COSINES, 5))) for c in cases if c.relevant]
+    for count in (1, 5):
+        right = sum(case.right(count) for case in answerable)
+        print(f"mean of two cosines: hit@{count} {right / len(answerable):.3f} ({right} of {len(answerable)})")
 
 
 def _crossed(cases: Sequence[Case], columns: Sequence[int]) -> float:
@@ -71,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--knowledge", required=True, help="a knowledge home")
     parser.add_argument("--queries", nargs="+", default=[], help="judged queries (JSON Lines)")
     parser.add_argument("--dataset", nargs="+", default=[], help="transcripts")
+    parser.add_argument(
+        "--two_cosines", nargs="+", default=[], help="judged queries to rank without a fit; nothing else"
+    )
     return parser
 
 

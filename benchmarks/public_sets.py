@@ -1,9 +1,12 @@
 """Train on a public set by the project's own commands and measure on rows that the run never saw.
 
     python benchmarks/public_sets.py intents FILE --per_intent 20 --held_out 10 --max_minutes 12 --folder runs/banking77
+    python benchmarks/public_sets.py intents FILE --per_intent 20 --unknown 17 --examples 10 --folder runs/unknown
     python benchmarks/public_sets.py next_step FILE --conversations 1000 --held_out 200 --max_minutes 20 --folder runs/star
 
-`intents` compares the model's rows, the encoder with logistic regression, and both together; `next_step` compares the
+`intents` compares the model's rows, the encoder with logistic regression, and both together. With `--unknown N`, N intents
+are taken out of training: how well the out-of-scope score tells their messages, and with `--examples K` how well they are
+recognised as intents that are known by K examples only. `next_step` compares the
 model's rows with the most frequent step and with logistic regression on the encoder. Intervals are Wilson's at 95 %.
 """
 
@@ -31,8 +34,15 @@ def main() -> None:
     rows = _rows(Path(given.file))
     random.Random(given.seed).shuffle(rows)  # noqa: S311 (a sample, not a secret)
     train, held_out = _sampled(rows, given)
+    added: list[str] = []
+    if given.unknown:
+        train, held_out, examples = _without_some(train, held_out, given)
+        if examples:
+            (folder / "examples").mkdir(exist_ok=True)
+            (folder / "examples" / "new.jsonl").write_text(_lines(examples), encoding="utf-8")
+            added = ["--examples", str(folder / "examples")]
     for name, part in (("train", train), ("held_out", held_out)):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
+        (folder / f"{name}.jsonl").write_text(_lines(part), encoding="utf-8")
     began = time.monotonic()
     _run("finetune.lora", "--dataset", str(folder / "train.jsonl"), "--output_dir", str(folder / "adapter"),
          "--max_minutes", str(given.max_minutes), "--seed", str(given.seed), "--split", *given.split, *given.flags)  # fmt: skip
@@ -40,12 +50,20 @@ def main() -> None:
     _run("finetune.evaluate", "--adapter", str(folder / "adapter"), "--dataset", str(folder / "held_out.jsonl"),
          "--json", str(folder / "report.json"), "--replies", "0", "--plots", str(folder / "plots"))  # fmt: skip
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    if added:
+        _run("finetune.evaluate", "--adapter", str(folder / "adapter"), "--dataset", str(folder / "held_out.jsonl"), *added,
+             "--json", str(folder / "added.json"), "--predictions", str(folder / "added.jsonl"), "--replies", "0")  # fmt: skip
     result: dict[str, Any] = {"train": len(train), "held_out": len(held_out), "minutes": round(minutes, 1)}
     if given.task == "intents":
         intent = report["intent"]
         for name, part in (("both", intent), ("model", intent["model"]), ("encoder", intent["encoder"])):
             result[name] = _with_interval(part["accuracy"], intent["n"])
         result["gain_over_encoder"] = intent["gain_over_encoder"]
+        if given.unknown:
+            result["out_of_scope"] = report["out_of_scope"]
+            result["trained_intents"] = intent["in_scope_accuracy"]
+        if added:
+            result["with_examples"] = _with_examples(folder, train)
     else:
         step = report["next_step"]
         result["model"] = _with_interval(step["accuracy"], step["n"])
@@ -78,6 +96,37 @@ def _sampled(rows: list[dict[str, Any]], given: argparse.Namespace) -> tuple[lis
     train = [row for part in by_intent.values() for row in part[: given.per_intent]]
     ends = given.per_intent + given.held_out
     return train, [row for part in by_intent.values() for row in part[given.per_intent : ends]]
+
+
+def _without_some(
+    train: list[Any], held_out: list[Any], given: argparse.Namespace
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Take some intents out of training; return what trains, what is measured, and examples of what was taken out."""
+    names = sorted({row["messages"][0]["intent"] for row in train})
+    unknown = set(random.Random(given.seed).sample(names, given.unknown))  # noqa: S311 (a sample, not a secret)
+    examples: dict[str, list[Any]] = defaultdict(list)
+    for row in train:
+        if row["messages"][0]["intent"] in unknown:
+            examples[row["messages"][0]["intent"]].append(row)
+    shown = [row for rows in examples.values() for row in rows[: given.examples]]
+    return [row for row in train if row["messages"][0]["intent"] not in unknown], held_out, shown
+
+
+def _with_examples(folder: Path, train: list[Any]) -> dict[str, Any]:
+    """Return the accuracy on the trained intents and on those known by examples, each with the others beside them."""
+    trained = {row["messages"][0]["intent"] for row in train}
+    rows = [json.loads(line) for line in (folder / "added.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = {}
+    for name, part in (
+        ("trained_intents", [row for row in rows if row["intent"] in trained]),
+        ("intents_by_examples", [row for row in rows if row["intent"] not in trained]),
+    ):
+        found[name] = _with_interval(sum(row["predicted"] == row["intent"] for row in part) / len(part), len(part))
+    return found
+
+
+def _lines(rows: list[Any]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _step_baselines(train: list[Any], held_out: list[Any]) -> dict[str, Any]:
@@ -126,6 +175,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", help="a transcript file of the public set")
     parser.add_argument("--folder", required=True, help="where samples, adapter and report go")
     parser.add_argument("--per_intent", type=int, default=0, help="training rows an intent; 0 means all")
+    parser.add_argument("--unknown", type=int, default=0, help="intents that are taken out of training")
+    parser.add_argument("--examples", type=int, default=0, help="messages by which each of them is known all the same")
     parser.add_argument("--conversations", type=int, default=1000, help="training conversations of next_step")
     parser.add_argument("--held_out", type=int, default=10, help="measured rows an intent, or conversations")
     parser.add_argument("--max_minutes", type=float, default=30)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot import policy, writer
 from chatbot.errors import BusyError, TurnError
-from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding
+from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding, previous_message
 from knowledge_base.entry import Entry, Hit
 
 if TYPE_CHECKING:
@@ -192,7 +192,9 @@ class Bot:
             for reply in writer.write(decision, turn.messages, entries, parts.model, self._settings, cancelled):
                 turn.seconds.setdefault("first_text", time.perf_counter() - turn.began)
                 turn.seconds["write"] = time.perf_counter() - start
-                turn.decision = replace(decision, reason=reply.reason or decision.reason)
+                turn.decision = replace(
+                    decision, kind=reply.kind or decision.kind, reason=reply.reason or decision.reason
+                )
                 yield reply
         finally:
             alarm.cancel()
@@ -203,16 +205,14 @@ def _find(parts: Parts, turn: Turn, settings: Settings) -> Sequence[Hit]:
 
     Where the likeliest intent is set to be answered by one entry only, no other entry is a hit.
     """
-    context = next((m.content for m in reversed(turn.messages[:-1]) if m.role == "user"), "")
     hits = parts.knowledge.search(
         turn.messages[-1].content,
-        context=context,
+        context=previous_message(turn.messages, -1),
         recent=turn.recent,
         k=SEARCHED_ENTRIES,
         scorer=parts.calibration.scorer if parts.calibration else None,
     )
-    intents = turn.understanding.intent
-    likeliest = settings.intents.get(max(intents, key=lambda name: intents[name], default=""))
+    likeliest = settings.intents.get(next(iter(turn.understanding.intent), ""))
     return [hit for hit in hits if hit.entry.id == likeliest.entry] if likeliest and likeliest.strict else hits
 
 

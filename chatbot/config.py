@@ -50,6 +50,7 @@ class Intent(BaseModel):
     """What the operator says about an intent. `title` goes from language to what customers see on buttons.
 
     `entry` is the id of the knowledge entry that answers this intent; `strict` says that nothing else may.
+    Only an adapter reads intents: without one, `strict` does nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

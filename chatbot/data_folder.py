@@ -41,6 +41,18 @@ def create(data_dir: Path) -> None:
     session_secret(data_dir)
 
 
+def database_of(data_dir: Path) -> Path:
+    """Return the path of the database.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = data_dir / DATABASE_FILE
+    if not path.exists():
+        raise InputError(f"{path}: expected a database, found none. Check --data-dir.")
+    return path
+
+
 def session_secret(data_dir: Path) -> str:
     """Return the secret that signs visitors' cookies; made once, readable by the owner only.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from chatbot.data_folder import DATABASE_FILE, DEFAULT_DATA_DIR, hold
+from chatbot.data_folder import DEFAULT_DATA_DIR, database_of, hold
 from chatbot.errors import InputError
 from knowledge_base.command import EXIT_DONE, Parser, run
 
@@ -21,9 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_DATA_DIR, help="the data folder, with the app stopped")
     parser.add_argument("--visitor", required=True, metavar="ID", help="the id that the operator page shows")
     arguments = parser.parse_args(argv)
-    database: Path = arguments.data_dir / DATABASE_FILE
-    if not database.exists():
-        raise InputError(f"{database}: expected a database, found none. Check --data-dir.")
+    database = database_of(arguments.data_dir)
     with hold(arguments.data_dir):
         counts = _erase(database, arguments.visitor)
     if not any(counts.values()):

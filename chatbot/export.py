@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from chatbot.data_folder import DATABASE_FILE, DEFAULT_DATA_DIR
+from chatbot.data_folder import DEFAULT_DATA_DIR, database_of
 from chatbot.errors import InputError
 from knowledge_base.command import EXIT_DONE, Parser, run
 
@@ -26,9 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_DATA_DIR, help="the data folder; the app may run")
     parser.add_argument("--out", default="-", metavar="FILE", help="a new .jsonl or .jsonl.gz file, or -")
     arguments = parser.parse_args(argv)
-    database: Path = arguments.data_dir / DATABASE_FILE
-    if not database.exists():
-        raise InputError(f"{database}: expected a database, found none. Check --data-dir.")
+    database = database_of(arguments.data_dir)
     from chatbot.store import Store
 
     with Store.open(database, read_only=True) as store, _opened(arguments.out) as file:

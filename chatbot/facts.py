@@ -82,6 +82,11 @@ def facts(text: str) -> tuple[Fact, ...]:
     return _facts(text, liberal=False)
 
 
+def placed_facts(text: str) -> tuple[tuple[int, Fact], ...]:
+    """Return the facts of a text in their order, each behind the place where it begins."""
+    return tuple((start, fact) for start, fact in _placed(text, liberal=False) if fact.kind != "bare")
+
+
 def unsupported_facts(sentence: str, sources: Sequence[str]) -> tuple[Fact, ...]:
     """Return the facts of a sentence that stand in none of the sources; empty means that it passes."""
     return Sources(sources).lack(sentence)
@@ -154,6 +159,10 @@ def _covers(known: str, said: str) -> bool:
 
 
 def _facts(text: str, *, liberal: bool) -> tuple[Fact, ...]:
+    return tuple(fact for _, fact in _placed(text, liberal=liberal) if liberal or fact.kind != "bare")
+
+
+def _placed(text: str, *, liberal: bool) -> list[tuple[int, Fact]]:
     plain = _plain(text)
     found: list[tuple[int, Fact]] = []
 
@@ -186,8 +195,7 @@ def _facts(text: str, *, liberal: bool) -> tuple[Fact, ...]:
         run(_CHINESE_ORDINAL, lambda match: ("ordinal", match[1].lstrip("0")))
     run(_ORDINAL, lambda match: _ordinal(match, liberal))
     found += [(q.start, _number(text, q)) for q in quantities(plain, liberal=liberal)]
-    found.sort(key=lambda item: item[0])
-    return tuple(fact for _, fact in found if liberal or fact.kind != "bare")
+    return sorted(found, key=lambda item: item[0])
 
 
 def _number(text: str, quantity: Quantity) -> Fact:

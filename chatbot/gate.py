@@ -18,7 +18,7 @@ from chatbot.facts import Fact, Sources, facts
 from chatbot.sentences import content_words, sentence_spans, sentences
 from knowledge_base.entry import Entry
 
-__all__ = ["Gate", "Sentence", "Violation", "align", "has_facts", "quote", "sentences", "ungrounded"]
+__all__ = ["Gate", "Sentence", "Violation", "align", "has_facts", "passes", "quote", "sentences", "ungrounded"]
 
 ViolationKind = Literal[
     "unknown_pointer",  # the pointer names no entry of this turn
@@ -264,7 +264,7 @@ def align(reply: str, entries: Sequence[Entry]) -> list[tuple[int, str]] | None:
             start = pieces.pop()[1]
         pieces.append((number, start, end))
     target = [(number, reply[start:end]) for number, start, end in pieces]
-    return target if _passes(target, entries) else None
+    return target if passes(target, entries) else None
 
 
 def quote(entry: Entry, message: str) -> str:
@@ -289,10 +289,11 @@ def _nearest(sentence: str, holding: list[int], evidence: list[_Evidence], previ
     return best if overlap[best] or has_facts(sentence) else previous
 
 
-def _passes(target: list[tuple[int, str]], entries: Sequence[Entry]) -> bool:
+def passes(target: Sequence[tuple[int, str]], entries: Sequence[Entry]) -> bool:
+    """Say whether a reply, given as (pointer, text) pairs, passes whole and as it is cut."""
     gate = Gate(entries)
     passed = gate.feed(" ".join(f"[{number}] {text}" for number, text in target)) + gate.close()
-    return gate.violation is None and [(s.number, s.text) for s in passed] == target
+    return gate.violation is None and [(s.number, s.text) for s in passed] == list(target)
 
 
 def _key(sentence: str) -> str:

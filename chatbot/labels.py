@@ -21,6 +21,7 @@ from chatbot.types import Understanding
 
 Array = NDArray[np.float32]
 OUT_OF_SCOPE = "out_of_scope"
+NEAREST = 5  # examples that a message is compared with
 ROWS_FILE, LABELS_FILE = "labels.safetensors", "labels.json"
 
 
@@ -30,29 +31,55 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def scope_features(fused: NDArray[Any], encoder_logits: NDArray[Any], out_of_scope: int | None) -> NDArray[Any]:
+def nearness(vectors: NDArray[Any], examples: NDArray[Any], hidden: NDArray[np.bool_] | None = None) -> NDArray[Any]:
+    """Return the (n, 2) cosines of (n, dim) unit vectors with the nearest example, and the mean with the nearest five.
+
+    `examples` is (n_examples, dim). Where `hidden`, (n, n_examples), is set, an example is as if it did not exist.
+    """
+    if not len(examples):
+        return np.zeros((len(vectors), 2))
+    cosines = vectors @ examples.T
+    if hidden is not None:
+        cosines = np.where(hidden, -1.0, cosines)
+    nearest = -np.sort(-cosines, axis=-1)[:, :NEAREST]
+    return np.stack([nearest[:, 0], nearest.mean(axis=-1)], axis=-1)
+
+
+def log_odds(logprobs: NDArray[Any]) -> NDArray[Any]:
+    """Return the log-odds of probabilities given as logarithms, at most 13.8 (one in a million) either way."""
+    probability = np.exp(logprobs).clip(1e-6, 1 - 1e-6)
+    return np.asarray(np.log(probability / (1 - probability)))
+
+
+def scope_features(fused: NDArray[Any], near: NDArray[Any], out_of_scope: int | None) -> NDArray[Any]:
     """Return the (n, 4) features of the out-of-scope score.
 
-    `fused` is (n, n_labels) log-probabilities, `encoder_logits` (n, n_labels) before normalisation. The
-    features: log-odds of the likeliest label, entropy in nats, the encoder's largest logit, log-odds of the
-    label `out_of_scope` (0 where there is none).
+    `fused` is (n, n_labels) log-probabilities, `near` the `nearness` to the examples of labels in scope. The features:
+    log-odds of the likeliest label, both cosines, log-odds of the label `out_of_scope` (0 where there is none).
     """
-    best = np.exp(fused.max(axis=-1)).clip(1e-6, 1 - 1e-6)
-    entropy = -(np.exp(fused) * fused).sum(axis=-1)
-    named = np.zeros(len(fused))
-    if out_of_scope is not None:
-        odds = np.exp(fused[:, out_of_scope]).clip(1e-6, 1 - 1e-6)
-        named = np.log(odds / (1 - odds))
-    return np.stack([np.log(best / (1 - best)), entropy, encoder_logits.max(axis=-1), named], axis=-1)
+    best = log_odds(fused.max(axis=-1))
+    named = np.zeros(len(fused)) if out_of_scope is None else log_odds(fused[:, out_of_scope])
+    return np.column_stack([best, near, named])
+
+
+def novelty_features(fused: NDArray[Any], near: NDArray[Any], near_new: NDArray[Any]) -> NDArray[Any]:
+    """Return the (n, 5) features of the odds that an intent known by examples is meant, not a trained one.
+
+    `near` and `near_new` are the `nearness` to the examples of the trained intents and to those of the new one. The
+    features: log-odds of the likeliest trained label, both cosines to the trained, both to the new.
+    """
+    return np.column_stack([log_odds(fused.max(axis=-1)), near, near_new])
 
 
 @dataclass(frozen=True, slots=True)
 class LabelRows:
     """The rows and fitted numbers of one adapter.
 
-    `rows[set]` is (n_labels, hidden size) float32; `rows["encoder_intent"]` is (n_intents, encoder dimension).
+    `rows[set]` is (n_labels, hidden size) float32; `rows["encoder_intent"]` is (n_intents, encoder dimension), and
+    `rows["encoder_examples"]` holds unit vectors of what was asked in scope, (n_examples, encoder dimension).
     `sets[set]` names the labels in row order. `temperature[set]` divides log-probabilities of that witness.
-    `fusion` holds the weights of `model` and `encoder`; `scope` the weights of `scope_features`, bias last.
+    `fusion` holds the weights of `model` and `encoder`, `fusion_bias` (n_intents,) what is added to each intent; `scope`
+    the weights of `scope_features` and `novelty` those of `novelty_features`, bias last.
     """
 
     sets: Mapping[str, tuple[str, ...]]
@@ -61,7 +88,9 @@ class LabelRows:
     encoder_bias: Array
     encoder_sha256: str
     fusion: Mapping[str, float]
+    fusion_bias: Array
     scope: tuple[float, ...] = ()
+    novelty: tuple[float, ...] = ()
 
     def model_intent(self, logprobs: NDArray[Any]) -> NDArray[Any]:
         """Return the model's calibrated log-probabilities from its (..., n_intents) raw ones."""
@@ -73,19 +102,47 @@ class LabelRows:
 
     def fused(self, model: NDArray[Any], encoder: NDArray[Any]) -> NDArray[Any]:
         """Return the log-probabilities of both witnesses together (a logarithmic opinion pool)."""
-        return log_softmax(self.fusion["model"] * model + self.fusion["encoder"] * encoder)
+        return log_softmax(self.fusion["model"] * model + self.fusion["encoder"] * encoder + self.fusion_bias)
 
-    def out_of_scope(self, fused: NDArray[Any], encoder_logits: NDArray[Any]) -> NDArray[Any] | None:
-        """Return the (n,) fitted probabilities that no known intent is meant; None where nothing was fitted."""
+    def out_of_scope(self, fused: NDArray[Any], vectors: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the (n,) fitted probabilities that no known intent is meant; None where nothing was fitted.
+
+        `fused` is (n, n_intents) log-probabilities, `vectors` (n, dim) the messages' embeddings.
+        """
         if not self.scope:
             return None
         labels = self.sets["intent"]
         place = labels.index(OUT_OF_SCOPE) if OUT_OF_SCOPE in labels else None
-        score = scope_features(fused, encoder_logits, place) @ np.asarray(self.scope[:-1]) + self.scope[-1]
+        near = nearness(vectors, self.rows["encoder_examples"])
+        score = scope_features(fused, near, place) @ np.asarray(self.scope[:-1]) + self.scope[-1]
         return np.asarray(1 / (1 + np.exp(-np.clip(score, -50, 50))))
 
-    def understand(self, read: Mapping[str, Array], vector: Array) -> Understanding:
-        """Return what a message means from the sets read at it and its (dim,) embedding."""
+    def with_new(
+        self, fused: NDArray[Any], vectors: NDArray[Any], examples: Mapping[str, Array]
+    ) -> tuple[tuple[str, ...], NDArray[Any]]:
+        """Return the intents, new ones last, and the (n, all intents) log-probabilities with the new ones among them.
+
+        `examples` holds (n_examples, dim) unit vectors an intent; one that was trained too gains by its examples.
+        """
+        names = self.sets["intent"]
+        if not self.novelty or not examples:
+            return names, fused
+        near = nearness(vectors, self.rows["encoder_examples"])
+        every = (*names, *(name for name in sorted(examples) if name not in names))
+        odds = np.zeros((len(fused), len(every)))
+        odds[:, : len(names)] = np.exp(fused)
+        for name, known in examples.items():
+            features = novelty_features(fused, near, nearness(vectors, known))
+            odds[:, every.index(name)] += np.exp(features @ np.asarray(self.novelty[:-1]) + self.novelty[-1])
+        return every, np.log(odds.clip(1e-30) / odds.sum(axis=-1, keepdims=True))
+
+    def understand(
+        self, read: Mapping[str, Array], vector: Array, examples: Mapping[str, Array] | None = None
+    ) -> Understanding:
+        """Return what a message means from the sets read at it and its (dim,) embedding.
+
+        `examples` are those of new intents, see `with_new`.
+        """
         steps = {}
         if "next_step" in read:
             steps = self._named("next_step", log_softmax(read["next_step"] / self.temperature["next_step"]))
@@ -95,9 +152,13 @@ class LabelRows:
         logits = self.encoder_logits(vector)
         encoder = log_softmax(logits / self.temperature["encoder_intent"])
         fused = self.fused(model, encoder)
-        scope = self.out_of_scope(fused[None], logits[None])
+        scope = self.out_of_scope(fused[None], vector[None])
+        names, together = self.with_new(fused[None], vector[None], examples or {})
+        intent = _ordered(names, together[0])
+        if scope is not None:  # what a new intent covers is in scope
+            scope = scope * (1 - sum(intent[name] for name in names[len(fused) :]))
         return Understanding(
-            intent=self._named("intent", fused),
+            intent=intent,
             intent_model=self._named("intent", model),
             intent_encoder=self._named("intent", encoder),
             next_step=steps,
@@ -109,8 +170,7 @@ class LabelRows:
         return self._named("support", log_softmax(logprobs / self.temperature["support"]))
 
     def _named(self, name: str, logprobs: NDArray[Any]) -> dict[str, float]:
-        order = np.argsort(-logprobs)
-        return {self.sets[name][i]: float(np.exp(logprobs[i])) for i in order}
+        return _ordered(self.sets[name], logprobs)
 
     def save(self, folder: Path) -> None:
         """Write `labels.safetensors` and `labels.json`."""
@@ -121,8 +181,9 @@ class LabelRows:
             "sets": {name: list(labels) for name, labels in self.sets.items()},
             "temperature": dict(self.temperature),
             "encoder": {"sha256": self.encoder_sha256, "bias": [float(b) for b in self.encoder_bias]},
-            "fusion": dict(self.fusion),
+            "fusion": {**self.fusion, "bias": [float(b) for b in self.fusion_bias]},
             "out_of_scope": list(self.scope),
+            "novelty": list(self.novelty),
         }
         (folder / LABELS_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
@@ -146,8 +207,10 @@ class LabelRows:
                 temperature={str(name): float(value) for name, value in facts["temperature"].items()},
                 encoder_bias=np.asarray(facts["encoder"]["bias"], np.float32),
                 encoder_sha256=str(facts["encoder"]["sha256"]),
-                fusion={str(name): float(value) for name, value in facts["fusion"].items()},
+                fusion={name: float(facts["fusion"][name]) for name in ("model", "encoder")} if facts["fusion"] else {},
+                fusion_bias=np.asarray(facts["fusion"]["bias"], np.float32),
                 scope=tuple(float(value) for value in facts["out_of_scope"]),
+                novelty=tuple(float(value) for value in facts["novelty"]),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
             raise AdapterError(f"{folder}: the labels cannot be read ({error}). Train the adapter again.") from error
@@ -164,3 +227,8 @@ class LabelRows:
                 raise AdapterError(
                     f"{folder}: expected {len(labels)} rows for {name}, got {n_rows}. Train the adapter again."
                 )
+
+
+def _ordered(names: Sequence[str], logprobs: NDArray[Any]) -> dict[str, float]:
+    """Return probabilities by name, the likeliest first."""
+    return {names[i]: float(np.exp(logprobs[i])) for i in np.argsort(-logprobs)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from chatbot.errors import AdapterError
+from chatbot.examples import Examples
 from chatbot.labels import LabelRows, log_softmax
 from chatbot.prompt import REPLY_TOKENS, SHORT_REPLY_TOKENS, Renderer
 from chatbot.types import EvidenceReading, Message, Understanding
@@ -80,16 +81,25 @@ class Adapter:
 class DialogueModel:
     """Understands, judges and writes; holds no conversation."""
 
-    def __init__(self, renderer: Renderer, engine: Engine, labels: LabelRows, encoder: Encoder, sha256: str) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        engine: Engine,
+        labels: LabelRows,
+        encoder: Encoder,
+        sha256: str,
+        examples: Path | None = None,
+    ) -> None:
         self.renderer = renderer
         self.engine = engine
         self.labels = labels
         self.sha256 = sha256
         self._encoder = encoder
+        self._examples = Examples(examples, encoder)
 
     @classmethod
-    def load(cls, adapter: Adapter, encoder: Encoder, place: str = "") -> DialogueModel:
-        """Load the base (at `place` if given) with an adapter.
+    def load(cls, adapter: Adapter, encoder: Encoder, place: str = "", examples: Path | None = None) -> DialogueModel:
+        """Load the base (at `place` if given) with an adapter; `examples` is the folder of those added since.
 
         Raises:
             ModelError: the base is missing or not the one that the adapter was trained on.
@@ -103,11 +113,10 @@ class DialogueModel:
         base = find_base(adapter.base_id, place)
         require_weights(base, adapter.base_sha256)
         labels = LabelRows.load(adapter.folder)
-        rows = {name: values for name, values in labels.rows.items() if name != "encoder_intent"}
+        rows = {name: labels.rows[name] for name in labels.sets}  # those of the encoder stay with the labels
         renderer = Renderer(BaseTokenizer(base.folder), turn_marks(base.folder))
-        return cls(
-            renderer, TransformersEngine.load(base.folder, adapter.folder, rows), labels, encoder, adapter.sha256
-        )
+        engine = TransformersEngine.load(base.folder, adapter.folder, rows)
+        return cls(renderer, engine, labels, encoder, adapter.sha256, examples)
 
     def understand(self, messages: Sequence[Message]) -> Understanding:
         """Return what the last message means; it is the customer's."""
@@ -115,7 +124,8 @@ class DialogueModel:
         if not sets:
             return Understanding()
         read = self.engine.read(self.renderer.understanding(messages), sets)
-        return self.labels.understand(read, self._encoder.encode_query(messages[-1].content))
+        vector = self._encoder.encode_query(messages[-1].content)
+        return self.labels.understand(read, vector, self._examples.vectors())
 
     def shown(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
         """Return the entries that the model is shown in one turn."""

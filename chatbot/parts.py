@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the parts are; None for a part that there is not. `base` is "" or another place of the base weights."""
+    """Where the parts are; None for a part that there is not. `base` is "" or another place of the base weights.
+
+    `examples` is the folder of the labelled messages that were added since the training; it need not exist.
+    """
 
     knowledge: Path
     adapter: Path | None
     calibration: Path | None
     base: str
+    examples: Path | None = None
 
 
 def find_parts(data_dir: Path | None, knowledge: str, adapter: str, calibration: str, base: str) -> Places:
@@ -38,7 +42,8 @@ def find_parts(data_dir: Path | None, knowledge: str, adapter: str, calibration:
     # A calibration in the data folder may belong to an adapter that is given by hand, or the other way round.
     fallback = data_dir if not adapter or calibration else None
     calibration_folder = _given_or_newest("--calibration", calibration, fallback, "calibrations")
-    return Places(home, adapter_folder, calibration_folder, base)
+    examples = data_dir / "examples" if data_dir else None
+    return Places(home, adapter_folder, calibration_folder, base, examples)
 
 
 def _given_or_newest(flag: str, given: str, data_dir: Path | None, name: str) -> Path | None:
@@ -94,7 +99,7 @@ def load_parts(places: Places, settings: Settings, tell: Callable[[str], None]) 
         tell("the language model")
         from chatbot.model import Adapter, DialogueModel
 
-        model = DialogueModel.load(Adapter.open(places.adapter), encoder, places.base)
+        model = DialogueModel.load(Adapter.open(places.adapter), encoder, places.base, places.examples)
     calibration = None
     if places.calibration is not None:
         tell("the calibration")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -59,9 +59,14 @@ class Message:
     entities: tuple[Entity, ...] = ()
 
 
+def previous_message(messages: Sequence[Message], index: int) -> str:
+    """Return the customer's message before the one at `index` (-1 is the last), or an empty string."""
+    return next((message.content for message in reversed(messages[:index]) if message.role == "user"), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Understanding:
-    """What a message means. Each mapping goes from label to probability and sums to one; empty when not known.
+    """What a message means. Each mapping goes from label to probability, likeliest first, and sums to one; empty when not known.
 
     `intent` is fused from the witnesses `intent_model` and `intent_encoder`. `out_of_scope` is a fitted
     probability that no known intent is meant.

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from chatbot.data_folder import DATABASE_FILE, DEFAULT_DATA_DIR, hold
+from chatbot.data_folder import DATABASE_FILE, DEFAULT_DATA_DIR, database_of, hold
 from chatbot.errors import InputError, NotFoundError
 from knowledge_base.command import EXIT_DONE, Parser, run
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     data_dir: Path = arguments.data_dir
     if arguments.action == "list":
-        return _list(data_dir / DATABASE_FILE)
+        return _list(database_of(data_dir))
     password = _password(from_stdin=arguments.password_stdin) if arguments.action == "add" else ""
     with hold(data_dir):
         return _change(data_dir / DATABASE_FILE, arguments, password)
@@ -44,8 +44,6 @@ def _parser() -> Parser:
 
 
 def _list(database: Path) -> int:
-    if not database.exists():
-        raise InputError(f"{database}: expected a database, found none. Check --data-dir.")
     from chatbot.store import Store
 
     with Store.open(database, read_only=True) as store:

@@ -35,7 +35,7 @@ def write(
     if decision.kind == "approved":
         yield replace(blank, text=entries[0].answer, citations=(cite(1, entries[0]),))
     elif decision.kind == "grounded" and model is not None:
-        yield from grounded(blank, messages, entries, model, cancelled)
+        yield from grounded(blank, messages, entries, model, settings, cancelled)
     elif decision.kind in ("chat", "ask") and not entries and model is not None:
         yield from _ungrounded(blank, messages, model, settings, cancelled)
     elif decision.kind == "ask":
@@ -65,11 +65,17 @@ def cite(number: int, entry: Entry) -> Citation:
 
 
 def grounded(
-    blank: Reply, messages: Sequence[Message], entries: Sequence[Entry], model: DialogueModel, cancelled: Event
+    blank: Reply,
+    messages: Sequence[Message],
+    entries: Sequence[Entry],
+    model: DialogueModel,
+    settings: Settings,
+    cancelled: Event,
 ) -> Iterator[Reply]:
     """Yield the reply written from entries, sentence by sentence as the gate lets them pass.
 
-    If the gate finds a violation, the entry last pointed at, or else the likeliest, is quoted instead.
+    If the gate finds a violation, the entry last pointed at, or else the likeliest, is quoted instead. A model that
+    ends the reply before it began has read that nothing answers: then the reply says so.
     """
     shown = model.shown(entries)
     watch = gate.Gate(shown)
@@ -89,6 +95,8 @@ def grounded(
         passed += watch.close(cut=not writing.ended)
     if cancelled.is_set():
         yield _cited(blank, passed, shown)
+    elif watch.violation is not None and watch.violation.kind == "empty" and watch.number is None:
+        yield declined(Decision("decline", "nothing_fits"), settings)
     elif watch.violation is not None or not passed:
         entry = shown[(watch.number or 1) - 1]
         quoted = gate.quote(entry, messages[-1].content)

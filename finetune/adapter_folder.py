@@ -1,4 +1,4 @@
-"""The files of an adapter's folder: weights, label rows, the record of the run, a card and the curve of the losses."""
+"""The files of an adapter's folder: weights, label rows, the record of the run and the curve of the losses."""
 
 from __future__ import annotations
 
@@ -66,26 +66,6 @@ def write_run(
         "history": list(history),
     }
     (folder / RUN_FILE).write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-
-
-def write_card(path: Path, base: Base, material: Material, metrics: dict[str, Any]) -> None:
-    """Write a short card in place of PEFT's empty form."""
-    parts = {name: len(getattr(material.split, name)) for name in ("train", "calibration", "test")}
-    lines = [
-        "---",
-        "library_name: peft",
-        "tags: [lora, customer-service]",
-        "---",
-        "# A Frontdesk adapter",
-        "",
-        f"LoRA adapter with label rows for `{base.id}` (weights {base.sha256[:12]}), made by `python -m finetune.lora`.",
-        "It serves with Frontdesk, which checks every file against `manifest.json`.",
-        "",
-        f"- conversations: {', '.join(f'{n:,} {name}' for name, n in parts.items())}",
-        *(f"- labels, {name}: {len(labels)}" for name, labels in material.labels.sets.items()),
-        *(f"- {name}, test part: {json.dumps(value)}" for name, value in metrics.items()),
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def plot_losses(path: Path, history: Sequence[dict[str, float]]) -> None:

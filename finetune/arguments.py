@@ -41,6 +41,9 @@ class LoraArguments:
     lora_r: int = _flag(16, "rank of the adapter, at most 32")
     lora_alpha: int = _flag(32, "scale of the adapter: alpha / r")
     lora_dropout: float = _flag(0.0, "dropout before the adapter")
+    use_rslora: bool = _flag(False, "divide the scale by the root of the rank: alpha / sqrt(r)")
+    use_dora: bool = _flag(False, "refused: an adapter is plain LoRA, which every server can load")
+    lora_modules_to_save: tuple[str, ...] = _flag((), "refused: an adapter holds no whole modules", nargs="+")
     lora_target_modules: tuple[str, ...] = _flag(("all-linear",), "modules that get an adapter", nargs="+")
     max_length: int = _flag(1024, "tokens of a conversation that are read at once; longer ones are cut between turns")
     pack_tokens: int = _flag(256, "tokens that are read in one pass; short conversations share it")
@@ -148,6 +151,13 @@ def _check(arguments: LoraArguments) -> None:
         raise InputError("python -m finetune.lora: --dataset and --output_dir are required. See --help.")
     if not 1 <= a.lora_r <= 32:
         raise InputError(f"--lora_r: expected 1 to 32, got {a.lora_r}.")
+    if a.use_dora:
+        raise InputError("--use_dora: expected plain LoRA, got DoRA. Leave the flag out.")
+    if a.lora_modules_to_save:
+        names = " ".join(a.lora_modules_to_save)
+        raise InputError(f"--lora_modules_to_save: expected none, got {names}. Name them in --lora_target_modules.")
+    if not 0 <= a.lora_dropout < 1:
+        raise InputError(f"--lora_dropout: expected 0 to below 1, got {a.lora_dropout}.")
     if len(a.split) != 3 or any(share < 0 for share in a.split) or abs(sum(a.split) - 1) > 1e-6 or a.split[0] <= 0:
         raise InputError(f"--split: expected three shares that sum to 1, got {' '.join(str(s) for s in a.split)}.")
     if a.bf16.lower() not in ("auto", "true", "false"):
@@ -158,7 +168,7 @@ def _check(arguments: LoraArguments) -> None:
     for name in (*positive, "label_learning_rate", "max_length", "lora_alpha", "evidence_every"):
         if not 0 < getattr(a, name) < math.inf:
             raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}.")
-    not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "lora_dropout", "evaluations")
+    not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "evaluations")
     for name in (*not_negative, "save_steps", "knowledge_questions"):
         if not 0 <= getattr(a, name) < math.inf:
             raise InputError(f"--{name}: expected 0 or more, got {getattr(a, name)}.")

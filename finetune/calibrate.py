@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, Logistic, evidence_features, pointed
-from chatbot.types import Message
+from chatbot.types import Message, previous_message
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -265,20 +265,20 @@ def _role(role: str) -> Any:
 
 def chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Case]:
     """Return the turns whose reply rests on entries, and those that were declined: nothing answers them."""
-    from finetune.data import supporting
+    from finetune.data import by_bot, supporting
 
     cases = []
     for chat in chats:
         for index, message in enumerate(chat.messages[:-1]):
             reply = chat.messages[index + 1]
-            if message.role != "user" or reply.role != "assistant" or reply.author in ("bot", "approved"):
-                continue  # what the bot decided must not judge it
+            if message.role != "user" or reply.role != "assistant" or by_bot(reply):
+                continue
             relevant = supporting(knowledge, reply)
             if not relevant and reply.action != "decline":
                 continue
-            said = chat.messages[:index]
-            before = next((m.content for m in reversed(said) if m.role == "user"), "")
-            recent = [i for m in [m for m in said if m.role == "assistant"][-2:] for i in m.evidence]
+            replies = [m for m in chat.messages[:index] if m.role == "assistant"]
+            recent = [i for m in replies[-2:] for i in m.evidence]
+            before = previous_message(chat.messages, index)
             candidates = knowledge.candidates(message.content, context=before, recent=recent)
             cases.append(Case(chat.messages[: index + 1], candidates, relevant))
     return cases

@@ -7,17 +7,16 @@ that search finds for it. Replies without facts train as they are. The others st
 from __future__ import annotations
 
 import random
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from chatbot import gate
 from chatbot.labels import OUT_OF_SCOPE
 from chatbot.model import SHOWN_ENTRIES
 from chatbot.prompt import Renderer
-from chatbot.types import Message
+from chatbot.types import Message, previous_message
 from finetune.redaction import PLACEHOLDERS
 from finetune.tree import ROOT, Node, Tree
 from knowledge_base.entry import Entry
@@ -27,24 +26,33 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 SUPPORT = ("full", "part", "none")
+MISSING = 1 / 4  # of the turns that entries answer are shown without them too: one row in five that is read
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Entries shown to one turn: how far they support an answer, and the answer written from them (or none)."""
+    """Entries shown to one turn: how far they support an answer, and the answer written from them (or none).
+
+    `altered` is the kind of the fact that was changed in entries and answer, if one was (see `finetune.alterations`).
+    """
 
     entries: tuple[Entry, ...]
     support: str
     sentences: tuple[tuple[int, str], ...] = ()
+    altered: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one customer message teaches. `message` is its index; `writes` says that the reply trains as it is."""
+    """What one customer message teaches. `message` is its index; `writes` says that the reply trains as it is.
+
+    `silent` teaches too that nothing is written where no entry answers, nor, without entries, what stands in them.
+    """
 
     message: int
     writes: bool = False
     evidence: tuple[Evidence, ...] = ()
+    silent: bool = False
 
 
 @dataclass(slots=True)
@@ -116,7 +124,7 @@ def _turn(
     found = _found(knowledge, messages, index)
     unanswerable = OUT_OF_SCOPE in messages[index].intents or human_action(reply) == "decline"
     refusal = (Evidence(found[:SHOWN_ENTRIES], "none"),) if found and unanswerable else ()
-    if reply.author in ("bot", "approved"):
+    if by_bot(reply):
         counts["written by a bot"] += 1
         return Turn(index, evidence=refusal)
     if reply.content == reply.action:  # stories of other bots know steps without words
@@ -193,11 +201,6 @@ def _found(knowledge: KnowledgeBase | None, messages: Sequence[Message], index: 
     return tuple(hit.entry for hit in hits)
 
 
-def previous_message(messages: Sequence[Message], index: int) -> str:
-    """Return the customer's message before the one at `index`, or an empty string."""
-    return next((m.content for m in reversed(messages[:index]) if m.role == "user"), "")
-
-
 def _shown(
     cited: tuple[Entry, ...],
     sentences: Sequence[tuple[int, str]],
@@ -205,9 +208,9 @@ def _shown(
     found: tuple[Entry, ...],
     chance: random.Random,
 ) -> tuple[Evidence, ...]:
-    """Return the evidence of a grounded turn, and in every other turn the same turn with evidence missing.
+    """Return the evidence of a grounded turn, and in some turns the same turn with evidence missing.
 
-    As when serving, entries stand in the order of search. A cited entry that search missed takes any place: were
+    As when serving, entries stand in the order of search: beside the right one those that are nearly as near. A cited entry that search missed takes any place: were
     it always the last, the place and not the words would tell which entry answers.
     """
     ids = {entry.id for entry in cited}
@@ -222,31 +225,13 @@ def _shown(
     numbers = {entry.id: places.index(entry) + 1 for entry in cited}
     written = tuple((numbers[cited[number - 1].id], sentence) for number, sentence in sentences)
     evidence = [Evidence(tuple(places), "full", written)]
-    if others and chance.random() < 0.5:
+    if others and chance.random() < MISSING:
         used = [cited[number - 1] for number, _ in sentences]
         if len(set(used)) > 1:
             evidence.append(Evidence(tuple([used[0], *others][:SHOWN_ENTRIES]), "part"))
         else:
             evidence.append(Evidence(tuple(others[:SHOWN_ENTRIES]), "none"))
     return tuple(evidence)
-
-
-def variants(lesson: Lesson, number: int) -> list[Lesson]:
-    """Return the lesson `number` times, each with the evidence of another share of the turns that have some.
-
-    Evidence is most of the tokens. Passes take the variants in turn, so that labels, which need more passes
-    than copying from entries does, are seen more often in the same time.
-    """
-    shown = [turn.message for turn in lesson.turns if turn.evidence]
-    # Conversations begin their rounds at different places: the first turn's evidence is not always in the first.
-    offset = zlib.crc32(lesson.transcript.id.encode())
-
-    def variant(which: int) -> Lesson:
-        kept = {message for place, message in enumerate(shown) if (place + offset) % number == which}
-        turns = [turn if turn.message in kept else replace(turn, evidence=()) for turn in lesson.turns]
-        return Lesson(lesson.transcript, turns)
-
-    return [variant(which) for which in range(number)]
 
 
 def trees(lesson: Lesson, renderer: Renderer, labels: Labels, max_length: int) -> list[Tree]:
@@ -299,21 +284,35 @@ def _tree(
             followed = index + 1 < len(messages) and messages[index + 1].role == "assistant"
             target = _targets(messages, index, labels) if turn else {}
             reply_follows = followed and (index + 1 <= end or (turn is not None and turn.writes))
-            if target or reply_follows:
+            closed_book = turn is not None and _is_silent_alone(turn)
+            if target or reply_follows or closed_book:
                 nodes.append(Node(trunk, tuple(renderer.reply_head), labels=target, key=(index, "H")))
+            head = len(nodes) - 1
+            if closed_book:
+                nodes.append(Node(head, (renderer.end_of_turn,), 1, key=(index, "S")))
             if reply_follows:  # the reply continues H: both are the same tokens
                 rest = segments[index + 1][len(renderer.reply_head) :]
                 n_written = rest.index(renderer.end_of_turn) + 1 if turn and turn.writes else 0
-                nodes.append(Node(len(nodes) - 1, tuple(rest), n_written, key=(index, "A")))
+                nodes.append(Node(head, tuple(rest), n_written, key=(index, "A")))
                 trunk = len(nodes) - 1
     return Tree(lesson.transcript.id, tuple(nodes))
 
 
+def _is_silent_alone(turn: Turn) -> bool:
+    """Say whether a turn teaches silence without entries: its reply stands in some, and is not learnt as it is."""
+    return turn.silent and not turn.writes and any(shown.sentences for shown in turn.evidence)
+
+
 def human_action(reply: Message | None) -> str | None:
     """Return the next step that a person took with a message; the bot's own steps teach nothing."""
-    if reply is None or reply.role != "assistant" or reply.author in ("bot", "approved"):
+    if reply is None or reply.role != "assistant" or by_bot(reply):
         return None
     return reply.action
+
+
+def by_bot(reply: Message) -> bool:
+    """Say whether the bot decided on a reply, and no person: it teaches nothing and judges nothing."""
+    return reply.author in ("bot", "approved")
 
 
 def _targets(messages: Sequence[Message], index: int, labels: Labels) -> dict[str, dict[int, float]]:
@@ -335,6 +334,6 @@ def _add_evidence(nodes: list[Node], trunk: int, turn: Turn, renderer: Renderer,
         nodes.append(Node(trunk, tuple(renderer.knowledge(entries))))
         support = {"support": labels.target("support", [evidence.support])}
         nodes.append(Node(len(nodes) - 1, tuple(renderer.reply_head), labels=support, key=(turn.message, "H'")))
-        if evidence.sentences:
+        if evidence.sentences or (turn.silent and evidence.support == "none"):  # silence ends the turn at once
             written = renderer.written(list(evidence.sentences))
             nodes.append(Node(len(nodes) - 1, tuple(written), len(written), key=(turn.message, "W")))

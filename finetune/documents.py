@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
 from finetune.records import RefusedError, parse_line, parse_text
-from finetune.tables import TableError, decode
+from finetune.tables import FileError, decode
 
 MAX_BYTES = 512 * 2**20
 """What is read of a file that must be held in memory whole, unpacked; a small gzip file can hold a huge one."""
@@ -19,24 +19,15 @@ _MAX_YAML_ALIASES = 64  # of a project written by hand; nested, some hundred can
 _MAX_YAML_BYTES = 32 * 2**20
 
 
-class DocumentError(Exception):
-    """A document cannot be read; `line` is 1-based, None means the whole file."""
-
-    def __init__(self, reason: str, line: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.line = line
-
-
 def whole(file: BinaryIO) -> bytes:
     """Return the content of a file.
 
     Raises:
-        DocumentError: it is too large.
+        FileError: it is too large.
     """
     data = file.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise DocumentError(f"expected at most {MAX_BYTES:,} bytes, got more; JSON Lines may have any size")
+        raise FileError(f"expected at most {MAX_BYTES:,} bytes, got more; JSON Lines may have any size")
     return data
 
 
@@ -44,40 +35,37 @@ def decoded(data: bytes) -> tuple[str, str]:
     """Return the text and its encoding.
 
     Raises:
-        DocumentError: no known encoding fits.
+        FileError: no known encoding fits.
     """
     start = data[:4096]
     if 8 * start.count(0) < len(start) and not start.startswith(_UTF_16_OR_32):
         data = data.replace(b"\0", b"")  # a stray zero makes no UTF-16, where every second byte of ASCII is one
-    try:
-        return decode(data)
-    except TableError as error:
-        raise DocumentError(error.reason, error.line) from error
+    return decode(data)
 
 
 def read_json(text: str) -> object:
     """Return the value of a JSON document.
 
     Raises:
-        DocumentError: it is not JSON.
+        FileError: it is not JSON.
     """
     try:
         return parse_text(text)
     except RefusedError as error:
         line = error.__cause__.lineno if isinstance(error.__cause__, json.JSONDecodeError) else None
-        raise DocumentError(error.reason.replace("a JSON object", "a JSON document", 1), line) from error
+        raise FileError(error.reason.replace("a JSON object", "a JSON document", 1), line) from error
 
 
 def read_yaml(text: str) -> object:
     """Return the value of a YAML document; every scalar is a text, so that an intent may be called `no`.
 
     Raises:
-        DocumentError: it is not YAML, or it is too large, too deep or has too many aliases.
+        FileError: it is not YAML, or it is too large, too deep or has too many aliases.
     """
     import yaml
 
     if len(text) > _MAX_YAML_BYTES:
-        raise DocumentError(f"expected YAML of at most {_MAX_YAML_BYTES:,} characters, got more")
+        raise FileError(f"expected YAML of at most {_MAX_YAML_BYTES:,} characters, got more")
     # This loader builds texts, lists and mappings only: it knows no tags, so it is safer than the safe one.
     loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
     try:
@@ -90,9 +78,9 @@ def read_yaml(text: str) -> object:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).split("\n")[0]
-        raise DocumentError(f"expected YAML, got: {problem}", mark.line + 1 if mark else None) from error
+        raise FileError(f"expected YAML, got: {problem}", mark.line + 1 if mark else None) from error
     except (ValueError, TypeError, RecursionError) as error:  # a key that is a list, for one
-        raise DocumentError(f"expected YAML, got what cannot be read ({type(error).__name__})") from error
+        raise FileError(f"expected YAML, got what cannot be read ({type(error).__name__})") from error
 
 
 def _check_yaml(yaml: Any, loader: Any, text: str) -> None:
@@ -104,9 +92,9 @@ def _check_yaml(yaml: Any, loader: Any, text: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         line = event.start_mark.line + 1
         if depth > _MAX_YAML_DEPTH:
-            raise DocumentError(f"expected YAML nested at most {_MAX_YAML_DEPTH} deep, got deeper", line)
+            raise FileError(f"expected YAML nested at most {_MAX_YAML_DEPTH} deep, got deeper", line)
         if aliases > _MAX_YAML_ALIASES:
-            raise DocumentError(f"expected YAML with at most {_MAX_YAML_ALIASES} aliases, got more", line)
+            raise FileError(f"expected YAML with at most {_MAX_YAML_ALIASES} aliases, got more", line)
 
 
 def one_document(first: bytes, file: BinaryIO, is_record: Callable[[object], bool]) -> object | None:
@@ -122,7 +110,7 @@ def one_document(first: bytes, file: BinaryIO, is_record: Callable[[object], boo
     try:
         file.seek(0)
         document = read_json(decoded(whole(file))[0])
-    except DocumentError:
+    except FileError:
         return None
     return document if isinstance(document, dict | list) else None
 

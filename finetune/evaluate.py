@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chatbot.examples import Examples
 from chatbot.labels import OUT_OF_SCOPE
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
 from knowledge_base.encoder import DEFAULT_ENCODER
@@ -46,8 +47,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What both witnesses say of n messages: (n, n_labels) log-probabilities, and (n,) out-of-scope scores."""
+    """What both witnesses say of n messages: (n, n_labels) log-probabilities, and (n,) out-of-scope scores.
 
+    `both` has `names` as its columns: intents known by examples only stand behind those of the adapter.
+    """
+
+    names: tuple[str, ...]
     model: Array
     encoder: Array
     both: Array
@@ -64,6 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     report_refusals(refusals)
     for warning in warnings:
         _say(f"warning: {warning}")
+    if given.examples and not Path(given.examples).is_dir():
+        raise InputError(f"--examples {given.examples}: expected a folder of JSON Lines files, found none.")
     if not transcripts:
         raise InputError(f"{given.dataset[0]}: expected conversations, got no usable row.")
     from chatbot.labels import LabelRows
@@ -121,14 +128,15 @@ def measure(
     report: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
     pictures: tuple[Any, ...] = ()
-    messages = _labelled(transcripts, rows, "intent")
+    added: dict[str, Array] = dict(Examples(Path(given.examples), encoder).vectors()) if given.examples else {}
+    messages = _labelled(transcripts, rows, "intent", added)
     if messages and "intent" in rows.sets:
-        readings = _both(rows, read.rows("intent"), encoder, messages)
+        readings = _both(rows, read.rows("intent"), encoder, messages, added)
         report["intent"], report["out_of_scope"] = _intent_report(messages, readings, rows, seen)
         if not report["out_of_scope"]:
             del report["out_of_scope"]
-        predictions = _predictions(messages, readings, rows)
-        pictures = (rows.sets["intent"], [min(m.labels) for m in messages], readings.both)
+        predictions = _predictions(messages, readings)
+        pictures = (readings.names, [min(m.labels) for m in messages], readings.both)
     steps = _labelled(transcripts, rows, "next_step")
     if steps and "next_step" in rows.sets:
         report["next_step"] = _step_report(steps, read.rows("next_step"), rows)
@@ -139,7 +147,9 @@ def measure(
     return report, predictions, pictures
 
 
-def _labelled(transcripts: Sequence[Transcript], rows: LabelRows, name: str) -> list[Message]:
+def _labelled(
+    transcripts: Sequence[Transcript], rows: LabelRows, name: str, added: Iterable[str] = ()
+) -> list[Message]:
     from finetune.data import human_action
 
     found = []
@@ -151,21 +161,27 @@ def _labelled(transcripts: Sequence[Transcript], rows: LabelRows, name: str) -> 
             action = human_action(following)
             given = message.intents if name == "intent" else ((action,) if action else ())
             if given:
-                trained = rows.sets.get(name, ())
+                trained = {*rows.sets.get(name, ()), *added}
                 known = frozenset(label if label in trained else OUT_OF_SCOPE for label in given)
                 found.append(Message(transcript, index, known))
     return found
 
 
-def _both(rows: LabelRows, read: Any, encoder: Encoder, messages: Sequence[Message]) -> Readings:
+def _both(
+    rows: LabelRows, read: Any, encoder: Encoder, messages: Sequence[Message], added: Mapping[str, Array]
+) -> Readings:
     from chatbot.labels import log_softmax
 
     raw = np.array([read[(m.transcript.id, m.index)] for m in messages], np.float64)
     model = rows.model_intent(raw)
-    logits = rows.encoder_logits(encoder.encode_queries([m.transcript.messages[m.index].content for m in messages]))
-    encoded = log_softmax(logits / rows.temperature["encoder_intent"])
-    both = rows.fused(model, encoded)
-    return Readings(model, encoded, both, rows.out_of_scope(both, logits))
+    vectors = encoder.encode_queries([m.transcript.messages[m.index].content for m in messages])
+    encoded = log_softmax(rows.encoder_logits(vectors) / rows.temperature["encoder_intent"])
+    fused = rows.fused(model, encoded)
+    scope = rows.out_of_scope(fused, vectors)
+    names, both = rows.with_new(fused, vectors, added)
+    if scope is not None:
+        scope = scope * (1 - np.exp(both[:, fused.shape[1] :]).sum(axis=-1))
+    return Readings(names, model, encoded, both, scope)
 
 
 def _intent_report(
@@ -174,8 +190,12 @@ def _intent_report(
     names = rows.sets["intent"]
     inside = np.array([m.labels != {OUT_OF_SCOPE} for m in messages])
     witnesses = {
-        name: _judged(names, messages, logprobs, inside)
-        for name, logprobs in (("both", readings.both), ("model", readings.model), ("encoder", readings.encoder))
+        name: _judged(labels, messages, logprobs, inside)
+        for name, labels, logprobs in (
+            ("both", readings.names, readings.both),
+            ("model", names, readings.model),
+            ("encoder", names, readings.encoder),
+        )
     }
     report = {
         "n": len(messages),
@@ -183,7 +203,9 @@ def _intent_report(
         **witnesses["both"],
         "model": witnesses["model"],
         "encoder": witnesses["encoder"],
-        "gain_over_encoder": paired_gain(*(_right(names, messages, r) for r in (readings.both, readings.encoder))),
+        "gain_over_encoder": paired_gain(
+            _right(readings.names, messages, readings.both), _right(names, messages, readings.encoder)
+        ),
     }
     scope: dict[str, Any] = {}
     if readings.scope is not None and 0 < inside.sum() < len(inside):
@@ -253,8 +275,8 @@ def _step_report(messages: Sequence[Message], read: Any, rows: LabelRows) -> dic
     return {"n": len(messages), "accuracy": float(right.mean()), "macro_f1": float(score)}
 
 
-def _predictions(messages: Sequence[Message], readings: Readings, rows: LabelRows) -> list[dict[str, Any]]:
-    names = rows.sets["intent"]
+def _predictions(messages: Sequence[Message], readings: Readings) -> list[dict[str, Any]]:
+    names = readings.names
     lines = []
     for place, message in enumerate(messages):
         probabilities = np.exp(readings.both[place])
@@ -298,6 +320,9 @@ def _parser() -> Parser:
     parser.add_argument("--json", required=True, help="the report; - is standard output")
     parser.add_argument("--predictions", default="", help="one line a labelled message (JSON Lines)")
     parser.add_argument("--plots", default="", help="a folder for the confusion matrix and the reliability diagram")
+    parser.add_argument(
+        "--examples", default="", help="a folder of labelled messages that were added since the training"
+    )
     parser.add_argument("--replies", type=int, default=20, help="how many replies are written to be measured")
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="the sentence encoder")
     parser.add_argument("--base", default="", help="another place of the base model's weights")

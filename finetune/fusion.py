@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from chatbot.labels import LabelRows, log_softmax
 from finetune.data import human_action
 from finetune.reading import EVIDENCE_HEAD, ReadTrees
-from finetune.witness import fit_fusion, fit_linear, fit_scope, fit_temperature
+from finetune.scope import fit_novelty, fit_scope, keep_examples
+from finetune.witness import fit_fusion, fit_linear, fit_temperature
 
 if TYPE_CHECKING:
     from finetune.data import Labels, Lesson
@@ -54,12 +55,14 @@ def labelled(lessons: Sequence[Lesson], labels: Labels, name: str) -> Labelled:
     return Labelled(tuple(places), tuple(texts), np.array(rows).reshape(len(rows), width))
 
 
-def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], encoder: Encoder) -> LabelRows:
-    """Fit the encoder witness on the training part, and temperatures, fusion and scope on the calibration part."""
+def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], encoder: Encoder, seed: int) -> LabelRows:
+    """Fit the encoder witness on the training part, and temperatures, fusion, scope and novelty on the calibration part."""
     sets = dict(material.labels.sets)
     temperature = {name: _temperature(material, read, name) for name in sets}
     if "intent" not in sets:
-        return LabelRows(sets, _float32(rows), temperature, np.zeros(0, np.float32), encoder.sha256, {})
+        return LabelRows(
+            sets, _float32(rows), temperature, np.zeros(0, np.float32), encoder.sha256, {}, np.zeros(0, np.float32)
+        )
     train = labelled(material.part("train"), material.labels, "intent")
     held = labelled(material.part("calibration"), material.labels, "intent")
     vectors, held_vectors = encoder.encode_queries(train.texts), encoder.encode_queries(held.texts)
@@ -70,16 +73,18 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
     model = log_softmax(model / temperature["intent"])
     encoder_logprobs = log_softmax(logits / temperature["encoder_intent"])
     fusion = fit_fusion(model, encoder_logprobs, held.targets)
-    fused = log_softmax(fusion["model"] * model + fusion["encoder"] * encoder_logprobs)
-    scope = fit_scope(fused, logits, held.targets, sets["intent"])
+    fused = log_softmax(fusion.weights["model"] * model + fusion.weights["encoder"] * encoder_logprobs + fusion.bias)
+    kept = keep_examples(vectors, train.targets, sets["intent"], seed)
     return LabelRows(
         sets,
-        _float32({**rows, "encoder_intent": linear.rows}),
+        _float32({**rows, "encoder_intent": linear.rows, "encoder_examples": kept.vectors}),
         temperature,
         np.asarray(linear.bias, np.float32),
         encoder.sha256,
-        fusion,
-        scope,
+        fusion.weights,
+        np.asarray(fusion.bias, np.float32),
+        fit_scope(fused, held_vectors, held.targets, sets["intent"], kept),
+        fit_novelty(fused, held_vectors, held.targets, kept, (vectors, train.targets), seed),
     )
 
 

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune import adapter_folder
-from finetune.arguments import LAST, LoraArguments, parse
+from finetune import adapter_folder, processes, unfinished
+from finetune.arguments import LoraArguments, parse
 from finetune.material import prepare
 from finetune.transcripts import Reading, read_files
 from knowledge_base.command import (
@@ -27,7 +30,7 @@ from knowledge_base.command import (
     write_json,
 )
 from knowledge_base.errors import InputError
-from knowledge_base.manifest import publish, seal, sha256_of
+from knowledge_base.manifest import publish, seal
 
 if TYPE_CHECKING:
     from chatbot.engines.bases import Base
@@ -39,24 +42,38 @@ if TYPE_CHECKING:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; see the module."""
-    arguments = parse(argv)
-    say = _say
+    """Run the command; see the module. SIGTERM is taken as Ctrl-C is."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return _main(parse(argv))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _main(arguments: LoraArguments) -> int:
+    say = _say if processes.rank() == 0 else lambda _text: None
     began = time.monotonic()
     files = [Path(name) for name in arguments.dataset]
     if arguments.dry_run:
         return _dry_run(arguments, files, say)
-    _check_output(arguments)
+    unfinished.check_output(arguments)
     reading = _read(arguments, files, say)
     transcripts, refusals = reading.transcripts, reading.refusals
     base = _base(arguments, say)
     encoder, knowledge = _knowledge(arguments, say)
     material = prepare(arguments, transcripts, knowledge, say)
-    metrics = train_adapter(arguments, material, base, encoder, files, say)
+    try:
+        metrics = train_adapter(arguments, material, base, encoder, files, say)
+    except KeyboardInterrupt:
+        if processes.rank():
+            return EXIT_DONE  # anything else, and torchrun would end the first process before it has spoken
+        raise KeyboardInterrupt(unfinished.how_to_go_on(arguments)) from None
+    if processes.rank():
+        return EXIT_DONE  # the first process measures and writes what all have learnt
     report = {
         "output_dir": arguments.output_dir,
         "conversations": len(transcripts),
-        "refused": [asdict(refusal) for refusal in refusals],
+        "refused": [refusal.to_json() for refusal in refusals],
         "replies": dict(material.replies),
         "redacted": dict(material.redacted),
         "metrics": metrics,
@@ -72,21 +89,6 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _check_output(arguments: LoraArguments) -> None:
-    output, partial = Path(arguments.output_dir), arguments.partial()
-    if output.is_file() or (output.is_dir() and any(output.iterdir())):
-        raise InputError(f"--output_dir {output}: expected an absent or empty folder, got one in use. Choose another.")
-    resuming = bool(arguments.resume_from_checkpoint)
-    if partial.exists() and any(partial.iterdir()) and not resuming:
-        raise InputError(
-            f"{partial}: an unfinished run is there. Go on with --resume_from_checkpoint, or delete the folder."
-        )
-    if resuming and not partial.exists():
-        raise InputError(f"--resume_from_checkpoint: expected an unfinished run in {partial}, found none.")
-    if resuming and arguments.resume_from_checkpoint not in (LAST, str(partial)):
-        raise InputError(f"--resume_from_checkpoint: only the run in {partial} can go on. Give the flag no value.")
-
-
 def _dry_run(arguments: LoraArguments, files: Sequence[Path], say: Any) -> int:
     """Say what a run would learn from. Nothing is made but the report that `--json` asks for."""
     from finetune.preview import preview
@@ -100,7 +102,7 @@ def _dry_run(arguments: LoraArguments, files: Sequence[Path], say: Any) -> int:
     if arguments.json:
         write_json(
             arguments.json,
-            {"files": [asdict(file) for file in found], "refused": [asdict(refusal) for refusal in reading.refusals]},
+            {"files": [asdict(file) for file in found], "refused": [refusal.to_json() for refusal in reading.refusals]},
         )
     return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
 
@@ -154,10 +156,14 @@ def train_adapter(
 
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
     from chatbot.prompt import Renderer
-    from finetune.data import trees, variants
+    from finetune.card import write_card
+    from finetune.data import trees
+    from finetune.passes import summary, variants
+    from finetune.plan import Schedule, TrainingData, count_tokens
     from finetune.student import Student, has_fast_bfloat16, load_base
-    from finetune.training import Schedule, TrainingData, count_tokens, train
+    from finetune.training import train
 
+    processes.join()
     torch.manual_seed(arguments.seed)
     bf16 = has_fast_bfloat16() if arguments.bf16.lower() == "auto" else arguments.bf16.lower() == "true"
     renderer = Renderer(BaseTokenizer(base.folder), turn_marks(base.folder))
@@ -169,7 +175,9 @@ def train_adapter(
         )
         for name in ("train", "calibration", "test")
     }
-    shared = [variants(lesson, arguments.evidence_every) for lesson in material.part("train")]
+    showings = math.ceil(arguments.num_train_epochs / arguments.evidence_every)
+    shared = [variants(each, arguments.evidence_every, showings, arguments.seed) for each in material.part("train")]
+    say(f"in all passes: {summary(lesson for variant in shared for lesson in variant)}")
     rounds = tuple(
         tuple(tree for lesson in turned for tree in trees(lesson, renderer, material.labels, arguments.max_length))
         for turned in zip(*shared, strict=True)
@@ -181,11 +189,12 @@ def train_adapter(
     student = Student(_peft(load_base(base.folder, bf16=bf16), arguments), n_labels)
     validation = _sample(grown["calibration"], count_tokens(rounds[0]) // 5)
     data = TrainingData(tuple(renderer.system), rounds, validation, n_labels)
-    partial = arguments.partial()
-    partial.mkdir(parents=True, exist_ok=True)
     taught = repr((material.labels.sets, material.part("train"))).encode()
     models = {"base": base.sha256, "encoder": encoder.sha256, "lessons": hashlib.sha256(taught).hexdigest()}
-    _remember(partial, arguments, files, models)
+    if len(set(map(str, processes.everyone(models)))) > 1:
+        raise InputError("the processes read different data, knowledge or models. Give all of them the same.")
+    unfinished.remember(arguments, files, models)
+    partial = arguments.partial()
     schedule = Schedule(
         passes=arguments.num_train_epochs,
         max_steps=arguments.max_steps,
@@ -205,12 +214,15 @@ def train_adapter(
         max_grad_norm=arguments.max_grad_norm,
     )
     history = train(student, data, schedule, partial / "work", say)
+    processes.leave()
+    if processes.rank():
+        return {}
     rows, metrics = _witnesses(material, student, renderer, grown, encoder, arguments, bf16=bf16)
     for name, value in metrics.items():
         say(f"{name}: {json.dumps(value)}")
     adapter = _empty(partial / "adapter")
     adapter_folder.save_weights(adapter, student, rows, base)
-    adapter_folder.write_card(adapter / "README.md", base, material, metrics)
+    write_card(adapter / "README.md", arguments, material, base, files, metrics, history)
     adapter_folder.write_run(adapter, arguments, material, base, encoder, files, metrics, history)
     adapter_folder.plot_losses(adapter / "loss.png", history)
     adapter_folder.copy_logs(partial / "logs", adapter)
@@ -234,17 +246,28 @@ def _peft(model: Any, arguments: LoraArguments) -> Any:
     from peft import LoraConfig, get_peft_model
 
     names = arguments.lora_target_modules
+    # A single name is a module's, as several are; PEFT would take it for a pattern of whole paths.
+    pattern = len(names) == 1 and not names[0].replace(".", "").isidentifier()
     config = LoraConfig(
         r=arguments.lora_r,
         lora_alpha=arguments.lora_alpha,
         lora_dropout=arguments.lora_dropout,
-        target_modules=names[0] if len(names) == 1 else list(names),
+        target_modules=names[0] if pattern else list(names),
+        use_rslora=arguments.use_rslora,
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")  # refused below
+            adapted = get_peft_model(model, config)
     except ValueError as error:
         raise InputError(f"--lora_target_modules {' '.join(names)}: {error}") from error
+    if any(hasattr(one, "lora_A") for one in (model.get_input_embeddings(), model.get_output_embeddings())):
+        raise InputError(
+            f"--lora_target_modules {' '.join(names)}: expected modules between the embeddings and the output matrix, "
+            "got one of these. Leave it out."
+        )
+    return adapted
 
 
 def _sample(trees: Sequence[Any], max_tokens: int) -> tuple[Any, ...]:
@@ -252,30 +275,6 @@ def _sample(trees: Sequence[Any], max_tokens: int) -> tuple[Any, ...]:
     total = sum(tree.n_tokens for tree in trees)
     every = max(1, -(-total // max(1, max_tokens)))
     return tuple(trees[::every])
-
-
-def _remember(partial: Path, arguments: LoraArguments, files: Sequence[Path], hashes: Mapping[str, str]) -> None:
-    """Keep what a run was started with, and refuse to go on with anything else."""
-    ignored = ("resume_from_checkpoint", "json", "config", "dry_run")
-    facts = {k: v for k, v in asdict(arguments).items() if k not in ignored}
-    facts["dataset_sha256"] = [sha256_of(file) for file in files]
-    facts.update({f"{name}_sha256": value for name, value in hashes.items()})  # lessons: the knowledge may have changed
-    from finetune.training import write_whole
-
-    kept = partial / "arguments.json"
-    text = json.dumps(facts, sort_keys=True)
-    if not kept.exists():
-        write_whole(kept, text)
-        return
-    before = json.loads(kept.read_text(encoding="utf-8"))
-    changed = [name for name, value in json.loads(text).items() if before.get(name) != value]
-    if changed:
-        name = min(changed, key=lambda one: one.endswith("_sha256"))  # a flag tells more than what follows from it
-        what = name.removesuffix("_sha256") if name.endswith("_sha256") else f"--{name}"
-        raise InputError(
-            f"--resume_from_checkpoint: the run in {partial} was started with another {what} "
-            f"({before.get(name)}). Give the same flags, data and knowledge."
-        )
 
 
 def _witnesses(
@@ -298,7 +297,7 @@ def _witnesses(
         for name in ("calibration", "test")
     }
     values = {name: parameter.detach().float().cpu().numpy() for name, parameter in student.rows.items()}
-    rows = fit_rows(material, read["calibration"], values, encoder)
+    rows = fit_rows(material, read["calibration"], values, encoder, arguments.seed)
     return rows, measure(material, read["test"], rows, encoder)
 
 

@@ -97,7 +97,7 @@ def judge(
     fold = _folds(messages, seed)
     labels = _judgeable(messages, fold)
     targets = _targets(messages, labels)
-    taught = targets.any(axis=1)
+    taught = np.asarray(targets.any(axis=1))
     probabilities = np.zeros_like(targets)
     if len(labels) > 1:
         penalty = _penalty(vectors, targets, taught, fold)

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from chatbot.types import Author, Entity, Message, Role
@@ -25,6 +27,8 @@ _MESSAGE_KEYS: Mapping[Role, set[str]] = {
     "user": {"role", "content", "note", "intent", "entities"},
     "assistant": {"role", "content", "note", "entities", "action", "author", "evidence", "ai_generated"},
 }
+
+_MILLISECONDS = 1e11  # later than the year 5000 in seconds: such a number counts milliseconds
 
 Note = Callable[[str], None]
 """Called with a warning about something that was left out of a conversation that is used."""
@@ -258,3 +262,35 @@ def _note_unknown(fields: Mapping[str, Any], known: set[str], owner: str, note: 
     for key in fields:
         if key not in known and fields[key] is not None:
             note(f"unknown key {shown(key)}{owner} ignored")
+
+
+def moment_of(value: object, expected: str, message: int | None = None) -> float:
+    """Return a time as seconds since 1970, from a number or a text in ISO 8601; one without a zone counts as UTC.
+
+    Args:
+        value: the time as it stands in a file.
+        expected: what the reason says was expected.
+        message: the 0-based index of its message, for the reason.
+
+    Raises:
+        RefusedError: it is neither.
+    """
+    try:
+        seconds = _seconds(value)
+    except (ValueError, OverflowError):
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise RefusedError(f"expected {expected}, got {shown(value)}", message)
+    return seconds / 1000 if seconds > _MILLISECONDS else seconds
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, str):
+        return math.nan
+    text = value.strip().removesuffix(" UTC")
+    if text.replace(".", "", 1).isdecimal():
+        return float(text)
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

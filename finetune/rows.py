@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-from finetune.records import RefusedError, shown
+from finetune.records import RefusedError, moment_of
 from finetune.tables import Row
 
 PAIRS = ("question", "answer")
 TURNS = ("conversation_id", "role", "text")
 LAYOUTS = (TURNS, PAIRS)
 """The columns that a table must have, for each form of table."""
+
+_TIME = "a time such as 2026-01-31 09:30:00 or seconds since 1970 in every row of a conversation"
 
 
 def has_turns(columns: Iterable[str]) -> bool:
@@ -62,19 +63,7 @@ def _turns(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
     if not identity:
         raise RefusedError(f"expected a conversation_id, got an empty cell ({len(rows):,} rows from here on)")
     if any(row.cells.get("time", "").strip() for row in rows):
-        times = [_seconds(row.cells["time"].strip(), index) for index, row in enumerate(rows)]
+        times = [moment_of(row.cells["time"].strip() or None, _TIME, index) for index, row in enumerate(rows)]
         rows = [row for _, row in sorted(zip(times, rows, strict=True), key=lambda pair: pair[0])]
     messages = [{"role": row.cells["role"], "content": row.cells["text"]} for row in rows]
     return {"id": identity, "messages": messages}, [row.line for row in rows]
-
-
-def _seconds(text: str, index: int) -> float:
-    """Return a time as seconds since 1970; one without a zone counts as UTC, and order is all that matters."""
-    try:
-        if text.replace(".", "", 1).isdecimal():
-            return float(text)
-        time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        expected = "a time such as 2026-01-31 09:30:00 or seconds since 1970 in every row of a conversation"
-        raise RefusedError(f"expected {expected}, got {shown(text or None)}", index) from error

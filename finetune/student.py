@@ -29,8 +29,11 @@ class Student(nn.Module):
     def __init__(self, model: Any, n_labels: Mapping[str, int]) -> None:
         super().__init__()
         self.model = model
-        size = model.get_base_model().config.hidden_size
-        self.rows = nn.ParameterDict({name: nn.Parameter(torch.zeros(n, size)) for name, n in n_labels.items()})
+        self._config = model.get_base_model().config
+        size, device = self._config.hidden_size, next(model.parameters()).device
+        self.rows = nn.ParameterDict(
+            {name: nn.Parameter(torch.zeros(n, size, device=device)) for name, n in n_labels.items()}
+        )
 
     @classmethod
     def of_adapter(cls, base: Any, folder: Path, rows: LabelRows) -> Student:
@@ -42,16 +45,35 @@ class Student(nn.Module):
             student.rows[name].data = torch.from_numpy(rows.rows[name]).to(student.rows[name].device)
         return student
 
+    @property
+    def n_labels(self) -> dict[str, int]:
+        """How many labels each set has."""
+        return {name: len(rows) for name, rows in self.rows.items()}
+
     def hidden(self, pack: Mapping[str, Tensor]) -> Tensor:
         """Return the (n_tokens, hidden size) final states of a pack."""
         body = self.model.get_base_model().base_model
         states = body(
             input_ids=pack["ids"][None],
-            attention_mask=pack["visible"][None, None],
+            attention_mask=self._visible(pack),
             position_ids=pack["positions"][None],
             use_cache=False,
         ).last_hidden_state
         return states[0]  # type: ignore[no-any-return]
+
+    def _visible(self, pack: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
+        """Return the (1, 1, n, n) mask of a pack, one a kind of layer where the base has layers of several kinds.
+
+        Layers with a sliding window see what is near only, counted along the path as the server counts it.
+        """
+        visible, positions = pack["visible"], pack["positions"]
+        window = getattr(self._config, "sliding_window", None)
+        kinds = set(getattr(self._config, "layer_types", None) or ["sliding_attention" if window else "full_attention"])
+        near = visible & (positions[:, None] - positions[None] < window) if window else visible
+        masks = {"full_attention": visible[None, None], "sliding_attention": near[None, None]}
+        if len(kinds) == 1:
+            return masks[kinds.pop()]
+        return {kind: masks[kind] for kind in kinds}
 
     def forward(self, **pack: Tensor) -> dict[str, Tensor]:
         """Return the loss of a pack: the mean cross-entropy a label plus the mean one a written token.
@@ -108,7 +130,7 @@ def tensors(packs: Sequence[Pack], n_labels: Mapping[str, int]) -> dict[str, Ten
 def has_fast_bfloat16() -> bool:
     """Say whether the machine multiplies bfloat16 natively: a GPU since Ampere, or AVX512-BF16, AMX or SVE BF16."""
     if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
@@ -144,8 +166,7 @@ class Reader:
 
         The rows of a set follow the pack's readings that have this set among their labels.
         """
-        n_labels = {name: len(rows) for name, rows in self._student.rows.items()}
-        batch = {name: value.to(self._device) for name, value in tensors([pack], n_labels).items()}
+        batch = {name: value.to(self._device) for name, value in tensors([pack], self._student.n_labels).items()}
         with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
             states = self._student.hidden(batch)
             read = {

@@ -57,7 +57,7 @@ class Survey:
 
     def to_json(self) -> dict[str, Any]:
         """Return the survey as a JSON object."""
-        return asdict(self)
+        return {**asdict(self), "refusals": [refusal.to_json() for refusal in self.refusals]}
 
     def lines(self) -> list[str]:
         """Return what was found, a line a finding."""
@@ -123,7 +123,7 @@ def survey(transcripts: Sequence[Transcript], refusals: Sequence[Refusal], warni
     said = [message for message in messages if message.role == "user"]
     replies = [message for message in messages if message.role == "assistant"]
     words = {normalised(transcript.customer_words) for transcript in transcripts}
-    languages = _languages(transcripts)
+    found = languages(transcripts)
     return Survey(
         conversations=len(transcripts),
         messages={"user": len(said), "assistant": len(replies)},
@@ -136,8 +136,8 @@ def survey(transcripts: Sequence[Transcript], refusals: Sequence[Refusal], warni
         labelled_messages=sum(bool(message.intents) for message in said),
         labelled_replies=sum(bool(message.action) for message in replies),
         replies_with_evidence=sum(bool(message.evidence) for message in replies),
-        languages=languages,
-        language_sample=sum(languages.values()),
+        languages=found,
+        language_sample=sum(found.values()),
         exact_duplicates=len(transcripts) - len(words),
         near_duplicates=len(words) - len(near_duplicate_groups(transcripts)),
         refusals=tuple(refusals),
@@ -145,7 +145,7 @@ def survey(transcripts: Sequence[Transcript], refusals: Sequence[Refusal], warni
     )
 
 
-def _languages(transcripts: Sequence[Transcript]) -> dict[str, int]:
+def languages(transcripts: Sequence[Transcript]) -> dict[str, int]:
     """Return how many conversations of an evenly spaced sample are in which language (ISO 639-1)."""
     step = max(1, len(transcripts) // SAMPLED_CONVERSATIONS)
     sample = transcripts[::step][:SAMPLED_CONVERSATIONS]

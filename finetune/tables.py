@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+from knowledge_base.sources.text import likeliest
+from knowledge_base.tables import Cells, csv_cells
 
 _BYTE_ORDER_MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -14,27 +16,11 @@ _BYTE_ORDER_MARKS = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-# What spreadsheets and shop systems write besides Unicode. A short list keeps short files from being
-# read as a rare encoding in which they happen to make sense.
-_LEGACY_ENCODINGS = (
-    "gb18030",
-    "big5",
-    "shift_jis",
-    "euc_jp",
-    "euc_kr",
-    "cp1252",
-    "cp1250",
-    "cp1251",
-    "cp1253",
-    "cp1254",
-    "cp1255",
-    "cp1256",
-)
 _DELIMITERS = (",", ";", "\t")
 
 
-class TableError(Exception):
-    """The table, or one row of it, cannot be read; `line` is 1-based, None means the whole file."""
+class FileError(Exception):
+    """A file, or one row of a table, cannot be read; `line` is 1-based, None means the whole file."""
 
     def __init__(self, reason: str, line: int | None = None) -> None:
         super().__init__(reason)
@@ -60,20 +46,16 @@ class Table:
     columns: tuple[str, ...]
     header_line: int
 
-    def rows(self) -> Iterator[Row | TableError]:
-        """Yield each row behind the header; a row that cannot be read comes as the error that says why."""
-        for line, cells in _records(self.text, self.delimiter):
-            if line <= self.header_line:
-                continue
-            if isinstance(cells, TableError):
-                yield cells
-            elif any(cell.strip() for cell in cells):
-                yield self._row(line, cells)
+    def rows(self) -> Iterator[Row | FileError]:
+        """Return each row behind the header; a row that cannot be read comes as the error that says why."""
+        return (self._row(row) for row in _rows(self.text, self.delimiter) if row.line > self.header_line)
 
-    def _row(self, line: int, cells: list[str]) -> Row | TableError:
-        if len(cells) != len(self.columns):
-            return TableError(f"expected {len(self.columns)} cells, got {len(cells)}", line)
-        return Row(line, dict(zip(self.columns, cells, strict=True)))
+    def _row(self, row: Cells) -> Row | FileError:
+        if isinstance(row.cells, str):
+            return FileError(row.cells, row.line)
+        if len(row.cells) != len(self.columns):
+            return FileError(f"expected {len(self.columns)} cells, got {len(row.cells)}", row.line)
+        return Row(row.line, dict(zip(self.columns, row.cells, strict=True)))
 
 
 def read_table(data: bytes, layouts: Sequence[Sequence[str]]) -> Table:
@@ -84,7 +66,7 @@ def read_table(data: bytes, layouts: Sequence[Sequence[str]]) -> Table:
         layouts: for each form of table that is understood, the names of its required columns.
 
     Raises:
-        TableError: the encoding cannot be told, or no header names the columns of a layout.
+        FileError: the encoding cannot be told, or no header names the columns of a layout.
     """
     text, encoding = decode(data)
     seen: tuple[str, ...] = ()
@@ -93,18 +75,18 @@ def read_table(data: bytes, layouts: Sequence[Sequence[str]]) -> Table:
         if any(set(layout) <= set(columns) for layout in layouts):
             twice = sorted({name for name in columns if name and columns.count(name) > 1})
             if twice:
-                raise TableError(f"expected every column once, got {_listed(twice)} twice", line)
+                raise FileError(f"expected every column once, got {_listed(twice)} twice", line)
             return Table(text, encoding, delimiter, columns, line)
         seen = columns if len(columns) > len(seen) else seen
     expected = " or ".join(",".join(layout) for layout in layouts)
-    raise TableError(f"expected a header with the columns {expected}, got {_listed(seen) or 'an empty file'}", 1)
+    raise FileError(f"expected a header with the columns {expected}, got {_listed(seen) or 'an empty file'}", 1)
 
 
 def decode(data: bytes) -> tuple[str, str]:
     """Return the text and the name of the encoding it was read as.
 
     Raises:
-        TableError: no known encoding fits.
+        FileError: no known encoding fits.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -123,53 +105,26 @@ def _decode_as(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeError as error:
-        raise TableError(f"expected text in a known encoding, got bytes that are not {encoding}") from error
+        raise FileError(f"expected text in a known encoding, got bytes that are not {encoding}") from error
 
 
 def _legacy_encoding(data: bytes) -> str:
-    from charset_normalizer import from_bytes
-
-    matches = from_bytes(data, cp_isolation=list(_LEGACY_ENCODINGS))
-    best = matches.best()
-    if best is None:
-        raise TableError("expected text in a known encoding (UTF-8 is safest), got bytes that fit none")
-    # The single-byte encodings differ in few letters: of equally plausible ones the commonest is meant.
-    equal = [match.encoding for match in matches if match.chaos <= best.chaos]
-    return "cp1252" if best.encoding == "cp1250" and "cp1252" in equal else best.encoding
+    encoding = likeliest(data)
+    if encoding is None:
+        raise FileError("expected text in a known encoding (UTF-8 is safest), got bytes that fit none")
+    return encoding
 
 
 def _header(text: str, delimiter: str) -> tuple[int, tuple[str, ...]]:
-    for line, cells in _records(text, delimiter):
-        if isinstance(cells, TableError):
-            return line, ()
-        if any(cell.strip() for cell in cells):
-            return line, tuple(cell.strip().casefold() for cell in cells)
-    return 1, ()
+    first = next(_rows(text, delimiter), None)
+    if first is None or isinstance(first.cells, str):
+        return first.line if first else 1, ()
+    return first.line, tuple(cell.strip().casefold() for cell in first.cells)
 
 
-def _records(text: str, delimiter: str) -> Iterator[tuple[int, list[str] | TableError]]:
+def _rows(text: str, delimiter: str) -> Iterator[Cells]:
     # newline="" keeps line ends inside quoted cells; the reader counts them, so a row knows where it began.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            yield line, next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, TableError(_csv_reason(str(error), line, reader.line_num), line)
-
-
-def _csv_reason(message: str, first: int, last: int) -> str:
-    if "unexpected end of data" in message:
-        return (
-            f"expected a closing quote, got the end of the file at line {last} (lines {first} to {last} are not used)"
-        )
-    if "field larger" in message:
-        return (
-            f"expected a cell of at most {csv.field_size_limit():,} characters, got a longer one (a quote left open?)"
-        )
-    return f"expected quotes inside a quoted cell to be doubled, got: {message}"
+    return csv_cells(io.StringIO(text, newline=""), delimiter)
 
 
 def _listed(names: Sequence[str]) -> str:

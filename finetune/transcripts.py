@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
 from finetune import rows
-from finetune.documents import DocumentError, decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
+from finetune.documents import decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
 from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
-from finetune.tables import Row, Table, TableError, read_table
+from finetune.tables import FileError, Row, Table, read_table
 from finetune.workbook import Sheet, read_sheet
-from knowledge_base.command import Refusal
+from knowledge_base.command import Refusal, Unit
+from knowledge_base.sources.document import UnreadableError
 
 __all__ = ["Reading", "Transcript", "read_files", "read_transcripts"]
 
@@ -105,8 +106,10 @@ class _Collection:
                     self._read_long(path, file)
                 else:
                     self._read_whole(path, kind, whole(file))
-        except (DocumentError, TableError) as error:
+        except FileError as error:
             self._refuse(path, error.line, error.reason)
+        except UnreadableError as error:
+            self.refusals.append(Refusal(str(path), None, str(error), place=error.place))
         except _DAMAGED:
             self._refuse(path, None, "expected whole gzip data, got a damaged or cut file")
         except OSError as error:
@@ -201,7 +204,7 @@ class _Collection:
         """Read JSON or JSON Lines; returns False for a file that is neither."""
         try:
             document = read_json(text)
-        except DocumentError:
+        except FileError:
             first = text.lstrip().partition("\n")[0]
             if kind in _TABLES or not isinstance(json_line(first.encode("utf-8", "replace")), dict):
                 return False
@@ -215,9 +218,9 @@ class _Collection:
     def _read_text(self, path: Path, data: bytes) -> None:
         try:
             table = read_table(data, rows.LAYOUTS)
-        except TableError as error:
+        except FileError as error:
             expected = "ChatML, JSON, Rasa's YAML or a table with the columns that data-formats.md names"
-            raise DocumentError(f"expected {expected}, got other text") from error
+            raise FileError(f"expected {expected}, got other text") from error
         self._read_rows(path, table, "line")
 
     def _read_document(self, path: Path, document: object) -> None:
@@ -231,7 +234,7 @@ class _Collection:
         if set(groups) <= {""} and not any(isinstance(v, dict) and "messages" in v for _, v in values):
             held = document[0] if isinstance(document, list) and document else document
             got = f"the keys {shown(', '.join(map(str, held)))}" if isinstance(held, dict) and held else shown(held)
-            raise DocumentError(f"expected conversations in a form that data-formats.md names, got {got}")
+            raise FileError(f"expected conversations in a form that data-formats.md names, got {got}")
         for importer, placed in groups.values():
             if importer is None:
                 self._import(path, _OURS, (_own(number, value) for number, value in placed), "record")
@@ -241,7 +244,7 @@ class _Collection:
             else:
                 self._import(path, importer.NAME, importer.records(placed), "record")
 
-    def _import(self, path: Path, name: str, records: Iterable[Record], unit: Literal["line", "record"]) -> None:
+    def _import(self, path: Path, name: str, records: Iterable[Record], unit: Unit) -> None:
         self._formats[str(path)].setdefault(name)
         for record in records if name == _OURS else macros.once(records):
             source = f"{path}:{record.place}"
@@ -255,7 +258,7 @@ class _Collection:
             except RefusedError as error:
                 self._refuse(path, record.place, error.reason, unit)
 
-    def _read_rows(self, path: Path, table: Table | Sheet, unit: Literal["line", "row"]) -> None:
+    def _read_rows(self, path: Path, table: Table | Sheet, unit: Unit) -> None:
         form = "messages" if rows.has_turns(table.columns) else "questions"
         self._formats[str(path)].setdefault(f"table of {form}")
         if not table.encoding.startswith("utf"):
@@ -272,7 +275,7 @@ class _Collection:
             except RefusedError as error:
                 self._refuse(path, lines[error.message or 0], error.reason, unit)
 
-    def _readable(self, path: Path, found: Iterable[Row | TableError], unit: Literal["line", "row"]) -> Iterator[Row]:
+    def _readable(self, path: Path, found: Iterable[Row | FileError], unit: Unit) -> Iterator[Row]:
         for row in found:
             if isinstance(row, Row):
                 yield row
@@ -296,9 +299,7 @@ class _Collection:
                 f"expected a new id, got {shown(transcript.id)}, which stands with other content at {first_source}"
             )
 
-    def _refuse(
-        self, path: Path, line: int | None, reason: str, unit: Literal["line", "record", "row"] = "line"
-    ) -> None:
+    def _refuse(self, path: Path, line: int | None, reason: str, unit: Unit = "line") -> None:
         self.refusals.append(Refusal(str(path), line, reason, unit))
 
     def _note(self, source: str, text: str) -> None:

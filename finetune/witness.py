@@ -1,7 +1,7 @@
-"""The second witness and how both are weighed: logistic regression on the encoder, fusion, out-of-scope score.
+"""The second witness and how both are weighed: logistic regression on the encoder, temperatures and fusion.
 
-The encoder's rows are fitted on the training part. Temperatures, fusion weights and the out-of-scope score
-are fitted on the calibration part, which trained neither witness.
+The encoder's rows are fitted on the training part. Temperatures and fusion weights are fitted on the calibration part,
+which trained neither witness.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chatbot.labels import OUT_OF_SCOPE, log_softmax, scope_features
+from chatbot.labels import log_softmax
 
 Array = NDArray[Any]
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation strengths that are tried
+BIAS_PENALTIES = (np.inf, 1.0, 0.1, 0.01)  # strengths that hold the fusion's biases, the first of them at nought
+BIAS_FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,43 +103,53 @@ def fit_temperature(logprobs: Array, targets: Array) -> float:
     return float(np.exp(found.x))
 
 
-def fit_fusion(model: Array, encoder: Array, targets: Array) -> dict[str, float]:
-    """Return the weights of a logarithmic opinion pool that minimise the cross-entropy; equal ones without data.
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How both witnesses are weighed: `weights` of `model` and `encoder`, `bias` (n_labels,) added to each label."""
 
-    Source: Heskes 1998, "Selecting weighting factors in logarithmic opinion pools".
+    weights: dict[str, float]
+    bias: Array
+
+
+def fit_fusion(model: Array, encoder: Array, targets: Array) -> Fusion:
+    """Fit a logarithmic opinion pool on (n, n_labels) log-probabilities; equal weights and no bias without data.
+
+    The biases are held near nought by the penalty with which messages that were left out are foreseen best; without
+    any gain there is none. Source of the pool: Heskes 1998, "Selecting weighting factors in logarithmic opinion pools".
     """
+    if not len(targets):
+        return Fusion({"model": 0.5, "encoder": 0.5}, np.zeros(targets.shape[1]))
+    fold = np.arange(len(targets)) % BIAS_FOLDS
+    losses = dict.fromkeys(BIAS_PENALTIES, 0.0)
+    for penalty in BIAS_PENALTIES:
+        for out in (fold == number for number in range(min(BIAS_FOLDS, len(targets)))):
+            if out.all():
+                continue
+            fitted = _pool(model[~out], encoder[~out], targets[~out], penalty)
+            losses[penalty] += cross_entropy(_pooled(fitted, model[out], encoder[out]), targets[out]) * out.sum()
+    best = min(losses, key=lambda penalty: losses[penalty])
+    found = _pool(model, encoder, targets, best)
+    return Fusion({"model": float(found[0]), "encoder": float(found[1])}, found[2:])
+
+
+def _pooled(pool: Array, model: Array, encoder: Array) -> Array:
+    return log_softmax(pool[0] * model + pool[1] * encoder + pool[2:])
+
+
+def _pool(model: Array, encoder: Array, targets: Array, penalty: float) -> Array:
+    """Return both weights, then the biases, that minimise cross-entropy plus `penalty` times the squared biases."""
     from scipy.optimize import minimize
 
-    if not len(targets):
-        return {"model": 0.5, "encoder": 0.5}
+    n, n_labels = targets.shape
 
-    def loss(weights: Array) -> float:
-        return cross_entropy(log_softmax(weights[0] * model + weights[1] * encoder), targets)
+    def loss(pool: Array) -> tuple[float, Array]:
+        logprobs = _pooled(pool, model, encoder)
+        error = np.exp(logprobs) * targets.sum(axis=1, keepdims=True) - targets
+        slopes = [(error * model).sum() / n, (error * encoder).sum() / n]
+        biases = error.sum(axis=0) / n + 2 * penalty * pool[2:] if np.isfinite(penalty) else np.zeros(n_labels)
+        held = penalty * (pool[2:] ** 2).sum() if np.isfinite(penalty) else 0.0
+        return cross_entropy(logprobs, targets) + held, np.concatenate([slopes, biases])
 
-    found = minimize(loss, np.array([0.5, 0.5]), method="L-BFGS-B", bounds=[(0, 5), (0, 5)])
-    return {"model": float(found.x[0]), "encoder": float(found.x[1])}
-
-
-def fit_scope(fused: Array, encoder_logits: Array, targets: Array, labels: Sequence[str]) -> tuple[float, ...]:
-    """Fit the out-of-scope score; it exists without any out-of-scope training row.
-
-    Every calibration message stands twice: as it is, and as if its own label did not exist (its column is
-    masked in both witnesses), which is what an unknown intent looks like. Messages labelled out of scope
-    count as unknown as they are. Returns the weights of `scope_features`, bias last; () without data.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    place = labels.index(OUT_OF_SCOPE) if OUT_OF_SCOPE in labels else None
-    outside = targets[:, place] > 0 if place is not None else np.zeros(len(targets), bool)
-    inside = ~outside
-    if inside.sum() < 10 or targets.shape[1] < 3:
-        return ()
-    masked = np.where(targets[inside] > 0, -50.0, fused[inside])
-    hidden = np.where(targets[inside] > 0, encoder_logits[inside].min() - 5.0, encoder_logits[inside])
-    features = [
-        scope_features(fused, encoder_logits, place),
-        scope_features(log_softmax(masked), hidden, place),
-    ]
-    known = np.concatenate([outside, np.ones(int(inside.sum()), bool)])
-    model = LogisticRegression(C=1.0, max_iter=1000, class_weight="balanced").fit(np.concatenate(features), known)
-    return (*(float(w) for w in model.coef_[0]), float(model.intercept_[0]))
+    start = np.concatenate([[0.5, 0.5], np.zeros(n_labels)])
+    bounds = [(0, 5), (0, 5), *[(-5, 5)] * n_labels]
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x)

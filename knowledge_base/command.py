@@ -14,7 +14,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -26,22 +26,47 @@ EXIT_NOTHING_DONE = 2
 EXIT_PARTLY_REFUSED = 3
 EXIT_INTERRUPTED = 130
 
+Unit = Literal["line", "record", "row"]
+
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """One piece of input that was not used, and why. `line` is 1-based; None means the whole file.
+class Finding:
+    """Something about a place in the input. `line` is 1-based; None means the whole file, or that it has no lines.
 
-    `unit` says what `line` counts: in a JSON document records have numbers, in a workbook rows.
+    `unit` says what `line` counts: in a JSON document records have numbers, in a workbook rows. `place` is where else
+    it is, in words: "page 3", "sheet 'FAQ'".
     """
 
     file: str
     line: int | None
     reason: str
-    unit: Literal["line", "record", "row"] = "line"
+    unit: Unit = "line"
+    place: str = ""
 
     def __str__(self) -> str:
-        place = "" if self.line is None else f":{self.line}" if self.unit == "line" else f", {self.unit} {self.line}"
-        return f"{self.file}{place}: {self.reason}"
+        return f"{self.where}: {self.reason}"
+
+    @property
+    def where(self) -> str:
+        """The file and the place in it: "faq.csv:4", "faq.xlsx, sheet 'FAQ', row 4"."""
+        if self.unit == "line" and self.line is not None and not self.place:
+            return f"{self.file}:{self.line}"
+        return ", ".join(part for part in (self.file, self.place_in_file) if part)
+
+    @property
+    def place_in_file(self) -> str:
+        """The place in words ("line 4", "sheet 'FAQ', row 4"), empty for the whole file."""
+        number = "" if self.line is None else f"{self.unit} {self.line}"
+        return ", ".join(part for part in (self.place, number) if part)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the JSON object of reports, `place` only where there is one."""
+        return {key: value for key, value in asdict(self).items() if key != "place" or value}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal(Finding):
+    """One piece of input that was not used, and why."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,8 +105,8 @@ def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     except FrontdeskError as error:
         print(f"error: {error}", file=sys.stderr)
         code = error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         code = EXIT_FAILED
@@ -112,10 +137,19 @@ def write_json(target: str, payload: object) -> None:
 
 def report_refusals(refusals: Sequence[Refusal], shown: int = 20) -> None:
     """List refused input on standard error, the first `shown` in full."""
-    for refusal in refusals[:shown]:
-        print(f"refused: {refusal}", file=sys.stderr)
-    if len(refusals) > shown:
-        print(f"refused: {len(refusals) - shown:,} more", file=sys.stderr)
+    _list("refused", refusals, shown)
+
+
+def report_suspicious(found: Sequence[Finding], shown: int = 20) -> None:
+    """List used input that looks wrong on standard error, the first `shown` in full."""
+    _list("warning", found, shown)
+
+
+def _list(word: str, found: Sequence[Finding], shown: int) -> None:
+    for finding in found[:shown]:
+        print(f"{word}: {finding}", file=sys.stderr)
+    if len(found) > shown:
+        print(f"{word}: {len(found) - shown:,} more", file=sys.stderr)
 
 
 @contextmanager

@@ -95,6 +95,17 @@ def load_encoder(name: str = DEFAULT_ENCODER) -> Encoder:
     return _SentenceTransformerEncoder(locate_encoder(name))
 
 
+def load_encoder_of(made_with: str, name: str | None) -> Encoder:
+    """Load the encoder of a name, or where none is given the one that a snapshot names.
+
+    A snapshot made with a folder does not say where that is; the default then serves, if it has the same weights.
+
+    Raises:
+        EncoderError: it is not installed, not complete, altered, or no sentence encoder.
+    """
+    return load_encoder(name or (DEFAULT_ENCODER if made_with.startswith("local:") else made_with))
+
+
 class _SentenceTransformerEncoder:
     """The encoder on sentence-transformers; safe to use from several threads."""
 

@@ -23,7 +23,7 @@ from knowledge_base.command import (
     run,
     write_json,
 )
-from knowledge_base.encoder import DEFAULT_ENCODER, load_encoder, locate_encoder
+from knowledge_base.encoder import load_encoder_of
 from knowledge_base.errors import InputError
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.search import KnowledgeBase
@@ -99,9 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not any(query.relevant is not None for query in queries):
         raise InputError(f"{arguments.queries}: expected queries with relevant, got none. Judge some first.")
     _warn_of_unknown(arguments.queries, queries, set(snapshot.entries))
-    name = arguments.encoder or (DEFAULT_ENCODER if snapshot.encoder_id.startswith("local:") else snapshot.encoder_id)
-    locate_encoder(name)
-    knowledge = KnowledgeBase.open(home, load_encoder(name))
+    knowledge = KnowledgeBase.open(home, load_encoder_of(snapshot.encoder_id, arguments.encoder))
     knowledge.search("warm up")  # the first pass allocates and is no measure of the rest
     figures = evaluate(knowledge, queries)
     if arguments.json != "-":

@@ -22,7 +22,7 @@ from knowledge_base.command import (
     run,
     write_json,
 )
-from knowledge_base.encoder import DEFAULT_ENCODER, load_encoder, locate_encoder
+from knowledge_base.encoder import load_encoder_of
 from knowledge_base.errors import InputError
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
@@ -52,9 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(
             f"--queries: expected at least {LEAST} queries that entries of {home} answer, got {answerable:,}. Judge more."
         )
-    name = given.encoder or (DEFAULT_ENCODER if snapshot.encoder_id.startswith("local:") else snapshot.encoder_id)
-    locate_encoder(name)
-    knowledge = KnowledgeBase.open(home, load_encoder(name))
+    knowledge = KnowledgeBase.open(home, load_encoder_of(snapshot.encoder_id, given.encoder))
     cases = _cases(knowledge, queries)
     before, after = _hit_at_1([knowledge.scorer] * FOLDS, cases), _hit_at_1(_without_each_fold(cases), cases)
     scorer = fit(cases, default_scorer())

@@ -15,14 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knowledge_base import snapshots
+from knowledge_base import quarantine, snapshots
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     Parser,
-    Refusal,
     progress,
     report_refusals,
+    report_suspicious,
     run,
     write_json,
 )
@@ -30,7 +30,8 @@ from knowledge_base.encoder import DEFAULT_ENCODER, Encoder, EncoderFolder, load
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
 from knowledge_base.index import VectorIndex
-from knowledge_base.readers import read_entries
+from knowledge_base.readers import Reading, read_sources
+from knowledge_base.sources.ledger import Ledger
 
 if TYPE_CHECKING:
     import numpy as np
@@ -243,11 +244,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     say = partial(print, file=sys.stderr) if arguments.json == "-" else print
     home = Path(arguments.out)
     snapshots.check_home(home)
-    sources, refusals = read_entries([Path(source) for source in arguments.sources], lambda text: say(f"note: {text}"))
+    ledger = Ledger(home)
+    reading = read_sources([Path(source) for source in arguments.sources], lambda text: say(f"note: {text}"), ledger)
+    refusals = reading.refusals
     report_refusals(refusals)
+    report_suspicious(reading.suspicious)
     if refusals and arguments.strict:
         raise InputError(f"{len(refusals):,} rows were refused and --strict was given: nothing was done. Mend them.")
-    if not sources:
+    if not reading.entries:
         raise InputError(
             f"{', '.join(arguments.sources)}: expected at least one usable row, got none. Nothing was done."
         )
@@ -256,7 +260,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         say("note: nothing is pruned, because a refused row may be an entry that is still wanted")
     located = locate_encoder(arguments.encoder)
     report = ingest(
-        sources,
+        reading.entries,
         home,
         located,
         lambda: load_encoder(arguments.encoder),
@@ -264,15 +268,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         dry_run=arguments.dry_run,
         say=say,
     )
-    _print_report(report, len(refusals), say)
+    if not arguments.dry_run:
+        ledger.save()
+        quarantine.write(home, refusals)
+    _print_report(report, reading, say)
     if arguments.json:
-        write_json(arguments.json, _json(report, refusals))
+        write_json(arguments.json, _json(report, reading))
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
 
 
 def _parser() -> Parser:
     parser = Parser(prog="python -m knowledge_base.ingest", description="Make knowledge searchable.")
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="CSV, JSON Lines or Markdown files, or folders")
+    parser.add_argument(
+        "sources",
+        nargs="+",
+        metavar="SOURCE",
+        help="files or folders: CSV, JSON Lines, XLSX, Markdown, text, HTML, PDF, DOCX, exported articles (JSON)",
+    )
     parser.add_argument("--out", required=True, metavar="HOME", help="the knowledge home, made if absent")
     parser.add_argument("--prune", action="store_true", help="remove entries that the sources do not hold")
     parser.add_argument("--dry-run", action="store_true", help="say what would change and write nothing")
@@ -284,9 +296,10 @@ def _parser() -> Parser:
     return parser
 
 
-def _print_report(report: Report, refused: int, say: Callable[[str], None]) -> None:
+def _print_report(report: Report, reading: Reading, say: Callable[[str], None]) -> None:
     counts = f"added {report.added:,}, changed {report.changed:,}, removed {report.removed:,}, "
-    say(f"{counts}unchanged {report.unchanged:,}" + (f", refused {refused:,}" if refused else ""))
+    refused = f", refused {len(reading.refusals):,}" if reading.refusals else ""
+    say(f"{counts}unchanged {report.unchanged:,}{refused}")
     if report.kept:
         say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
     if report.dry_run:
@@ -297,8 +310,13 @@ def _print_report(report: Report, refused: int, say: Callable[[str], None]) -> N
         say("nothing changed")
 
 
-def _json(report: Report, refusals: Sequence[Refusal]) -> dict[str, Any]:
-    return {**asdict(report), "refused": [asdict(refusal) for refusal in refusals]}
+def _json(report: Report, reading: Reading) -> dict[str, Any]:
+    return {
+        **asdict(report),
+        "drafts": reading.drafts,
+        "refused": [refusal.to_json() for refusal in reading.refusals],
+        "warnings": [finding.to_json() for finding in reading.suspicious],
+    }
 
 
 if __name__ == "__main__":

@@ -17,8 +17,12 @@ SUFFIXES = (".jsonl", ".jsonl.gz")
 LONGEST_LINE = 4 * 1024 * 1024  # bytes; a gzip bomb of one endless line ends here
 
 
-def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Refusal]:
+def read_objects(path: Path, most_bytes: int | None = None) -> Iterator[tuple[int, dict[str, Any]] | Refusal]:
     """Yield (1-based line number, object) for each line, or a `Refusal`; blank lines are passed over.
+
+    Args:
+        path: the file.
+        most_bytes: the length, unpacked, behind which the rest of the file is refused.
 
     Raises:
         InputError: the file cannot be opened.
@@ -29,9 +33,15 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]] | Refusal]:
         raise InputError(f"{path}: expected a file that can be read, got: {error.strerror}.") from error
     with raw:
         file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
-        number = 0
+        number = size = 0
         try:
             for number, line in _lines(file):
+                size += len(line)
+                if most_bytes is not None and size > most_bytes:
+                    yield Refusal(
+                        str(path), number, f"expected at most {most_bytes:,} bytes, got more. Divide the file"
+                    )
+                    return
                 if line.strip() or len(line) > LONGEST_LINE:
                     yield _object(path, number, line)
         except (OSError, EOFError, zlib.error) as error:

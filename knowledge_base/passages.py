@@ -10,7 +10,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 WORDS = 200  # of a passage, roughly: about what the encoder reads and what several entries leave room for
+LETTERS = 10  # of a word at most, on average: text with longer ones, or without spaces, is measured by its letters
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
+HEAD = 2  # lines of a table that every part of it repeats
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
 
 
@@ -33,16 +35,20 @@ class _Block:
     joint: str = "\n\n"
 
 
-def cut(text: str, title: str) -> Iterator[Passage]:
+def cut(text: str, title: str, root: str = "") -> Iterator[Passage]:
     """Cut a Markdown document into passages, in order.
 
     Args:
         text: the document.
         title: stands for a heading over text before the first one.
+        root: stands above all headings, where it is not the first of them already.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     _blank_front_matter(lines)
-    tokens = MarkdownIt("commonmark").enable("table").parse("\n".join(lines))
+    # Only the words of headings are looked at, and reading the words is the slow part.
+    blocks_only = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
+    words_only = MarkdownIt("commonmark")
+    tokens = blocks_only.parse("\n".join(lines))
     path: dict[int, str] = {}
     blocks: list[_Block] = []
     tops = [i for i, token in enumerate(tokens) if token.level == 0 and token.map and token.nesting >= 0]
@@ -52,17 +58,20 @@ def cut(text: str, title: str) -> Iterator[Passage]:
         following = tokens[tops[position + 1]].map if position + 1 < len(tops) else None
         end = following[0] if following else len(lines)
         if token.type == "heading_open":
-            yield from _passages(blocks, path, title)
+            yield from _passages(blocks, path, title, root)
             level = int(token.tag[1:])
-            path = {k: v for k, v in path.items() if k < level} | {level: _plain(tokens[i + 1])}
+            words = _plain(words_only, tokens[i + 1].content)
+            path = {k: v for k, v in path.items() if k < level} | {level: words}
             blocks = []
         elif not (token.type == "html_block" and token.content.lstrip().startswith("<!--")):
             blocks.extend(_blocks(token, tokens[i:], lines, start, end))
-    yield from _passages(blocks, path, title)
+    yield from _passages(blocks, path, title, root)
 
 
-def _passages(blocks: Sequence[_Block], path: dict[int, str], title: str) -> Iterator[Passage]:
+def _passages(blocks: Sequence[_Block], path: dict[int, str], title: str, root: str) -> Iterator[Passage]:
     headings = [heading for _level, heading in sorted(path.items()) if heading] or [title]
+    if root and headings[0].casefold() != root.casefold():
+        headings.insert(0, root)
     packed: list[list[_Block]] = []
     size = 0
     for block in blocks:
@@ -86,13 +95,70 @@ def _blocks(token: Token, tokens: Sequence[Token], lines: Sequence[str], start: 
         return [_Block(start + 1, text)]
     if token.type == "paragraph_open":
         parts = [part for part in SENTENCE_END.split(text) if part]
-        return [_Block(start + 1, part, " " if i else "\n\n") for i, part in enumerate(parts)]
+        return _short([_Block(start + 1, part, " " if i else "\n\n") for i, part in enumerate(parts)])
     if token.type in ("bullet_list_open", "ordered_list_open"):
         starts = [t.map[0] for t in _of(tokens, token) if t.type == "list_item_open" and t.level == 1 and t.map]
         ends = [*starts[1:], end]
         items = [("\n".join(lines[a:b]).rstrip(), a) for a, b in zip(starts, ends, strict=True)]
-        return [_Block(a + 1, item, "\n" if i else "\n\n") for i, (item, a) in enumerate(items)]
-    return [_Block(start + 1, text)]
+        return _short([_Block(a + 1, item, "\n" if i else "\n\n") for i, (item, a) in enumerate(items)])
+    if token.type == "table_open":
+        return _parts_of_table(lines, start, end)
+    return _short([_Block(start + 1, text)])
+
+
+def _short(blocks: Sequence[_Block]) -> list[_Block]:
+    """Divide blocks that are still long at their lines, long lines at their words, long words anywhere."""
+    short: list[_Block] = []
+    for block in blocks:
+        if _count(block.text) <= WORDS:
+            short.append(block)
+            continue
+        joint = block.joint
+        for below, line in enumerate(block.text.split("\n")):
+            for piece in _pieces(line):
+                short.append(_Block(block.line + below, piece, joint))
+                joint = " "
+            joint = "\n"
+    return short
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """Yield a line whole, or in pieces of whole words; a word without end is cut."""
+    if _count(line) <= WORDS:
+        yield line
+        return
+    most = WORDS * LETTERS
+    words = (word[i : i + most] for word in line.split() for i in range(0, len(word), most))
+    piece: list[str] = []
+    size = 0.0
+    for word in words:
+        count = max(_count(word), (len(word) + 1) / LETTERS)
+        if piece and size + count > WORDS:
+            yield " ".join(piece)
+            piece, size = [], 0.0
+        piece.append(word)
+        size += count
+    if piece:
+        yield " ".join(piece)
+
+
+def _parts_of_table(lines: Sequence[str], start: int, end: int) -> list[_Block]:
+    """Divide a long table between rows; each part begins with the head, without which its cells say little."""
+    head = "\n".join(lines[start : start + HEAD])
+    parts: list[_Block] = []
+    rows: list[str] = []
+    size = 0
+    first = start + HEAD
+    for i in range(first, end):
+        count = _count(lines[i])
+        if rows and size + count > WORDS - _count(head):
+            parts.append(_Block(first + 1, "\n".join([head, *rows])))
+            rows, size, first = [], 0, i
+        rows.append(lines[i])
+        size += count
+    if rows:
+        parts.append(_Block(first + 1, "\n".join([head, *rows]).rstrip()))
+    return parts if all(_count(part.text) <= 2 * WORDS for part in parts) else _short(parts)
 
 
 def _of(tokens: Sequence[Token], opening: Token) -> Iterator[Token]:
@@ -104,12 +170,12 @@ def _of(tokens: Sequence[Token], opening: Token) -> Iterator[Token]:
             return
 
 
-def _plain(inline: Token) -> str:
-    words = (
-        child.content if child.type in ("text", "code_inline") else " "
-        for child in inline.children or ()
-        if child.type in ("text", "code_inline", "softbreak", "hardbreak")
-    )
+def _plain(parser: MarkdownIt, heading: str) -> str:
+    """Return the words of a heading without its marks; of an endless one the beginning."""
+    (inline,) = parser.parseInline(heading[: WORDS * LETTERS]) if heading else [None]
+    children = (inline.children if inline else None) or ()
+    words = (child.content if child.type in ("text", "code_inline") else " " for child in children
+             if child.type in ("text", "code_inline", "softbreak", "hardbreak"))  # fmt: skip
     return " ".join("".join(words).split())
 
 
@@ -124,4 +190,4 @@ def _blank_front_matter(lines: list[str]) -> None:
 
 
 def _count(text: str) -> int:
-    return len(WORD.findall(text))
+    return max(len(WORD.findall(text)), len(text) // LETTERS)

@@ -1,226 +1,282 @@
-"""Sources of knowledge: CSV, JSON Lines and Markdown, as files and folders; every row checked, none guessed."""
+"""Sources of knowledge, as files and folders, made entries: every row and passage checked, none guessed."""
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from knowledge_base import jsonl, passages
-from knowledge_base.command import Refusal
+from knowledge_base import jsonl, tables
+from knowledge_base.command import Finding, Refusal, Unit
 from knowledge_base.entry import COLUMNS, Entry, content_id, parse_entry
 from knowledge_base.errors import InputError
+from knowledge_base.sources import limits
+from knowledge_base.sources.kinds import KINDS, Content, Found, Row, kind_of
+from knowledge_base.sources.ledger import Ledger, Record
+from knowledge_base.sources.sandbox import Sandbox
+from knowledge_base.sources.suspicion import suspicions
 
-MARKDOWN = (".md", ".markdown")
-SUFFIXES = (".csv", *jsonl.SUFFIXES, *MARKDOWN)
-WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+SUFFIXES = (".csv", *jsonl.SUFFIXES, *KINDS)
 
 
-def read_entries(
-    paths: Sequence[Path], warn: Callable[[str], None] = lambda _text: None
-) -> tuple[list[Entry], list[Refusal]]:
-    """Read all entries of files and folders, in the order given, folders sorted by path.
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a row or passage stands: what a `Finding` says of its place."""
 
-    Args:
-        paths: CSV, JSON Lines (also gzipped) or Markdown files, or folders of them.
-        warn: is called with each thing that was ignored, once a thing.
+    file: Path
+    line: int | None
+    unit: Unit = "line"
+    place: str = ""
 
-    Returns:
-        The entries, with unique ids, and what was refused, with file and line.
+    def __str__(self) -> str:
+        return self.found("").where
 
-    Raises:
-        InputError: a path does not exist or cannot be opened.
-    """
-    reading = _Reading(warn)
-    for path in paths:
-        if not path.exists():
-            raise InputError(f"{path}: expected a file or folder of knowledge, got nothing there. Check the path.")
-        if path.is_dir():
-            _read_folder(reading, path)
-        else:
-            _read_file(reading, path, path.name)
-    return reading.entries, reading.refusals
+    def refused(self, reason: str) -> Refusal:
+        """Return why what stands here is not used."""
+        return Refusal(str(self.file), self.line, reason, self.unit, self.place)
+
+    def found(self, reason: str) -> Finding:
+        """Return what was found here."""
+        return Finding(str(self.file), self.line, reason, self.unit, self.place)
 
 
 @dataclass
-class _Reading:
-    """What has been read so far."""
+class Reading:
+    """What sources hold: entries with unique ids, what was refused, and what of the used is suspicious."""
 
     warn: Callable[[str], None]
     entries: list[Entry] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)  # entry id -> file:line
-    parts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (source, heading) -> passages so far
+    suspicious: list[Finding] = field(default_factory=list)
+    drafts: int = 0
+    places: dict[str, str] = field(default_factory=dict)  # entry id -> file and place, for people
+    parts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (document, heading) -> passages so far
 
-    def refuse(self, file: Path, line: int | None, reason: str) -> None:
-        self.refusals.append(Refusal(str(file), line, reason))
+    def refuse(self, file: Path, reason: str) -> None:
+        """Note that a whole file is not used."""
+        self.refusals.append(Refusal(str(file), None, reason))
 
-    def add(self, file: Path, line: int, row: Mapping[str, object]) -> None:
+    def parse(self, row: Mapping[str, object], where: Where) -> Entry | None:
+        """Return a row as an entry, or None after refusing it."""
         try:
             entry = parse_entry(row)
         except ValueError as error:
-            self.refuse(file, line, f"{error}.")
-            return
+            self.refusals.append(where.refused(f"{error}."))
+            return None
+        size = sum(map(len, (entry.question, entry.answer, *entry.alternatives)))
+        if size > limits.ENTRY_CHARACTERS:
+            reason = f"expected an entry of at most {limits.ENTRY_CHARACTERS:,} characters, got {size:,}. Divide it."
+            self.refusals.append(where.refused(reason))
+            return None
         if entry.id in self.places:
             what = f"the id {entry.id!r}" if row.get("id") else "the same question and answer"
-            self.refuse(
-                file, line, f"{what} stands in {self.places[entry.id]} already. Remove one or give it its own id."
-            )
-            return
-        self.places[entry.id] = f"{file}:{line}"
+            reason = f"{what} stands in {self.places[entry.id]} already. Remove one or give it its own id."
+            self.refusals.append(where.refused(reason))
+            return None
+        return entry
+
+    def take(self, entry: Entry, where: Where) -> None:
+        """Use an entry that `parse` gave."""
+        self.places[entry.id] = str(where)
         self.entries.append(entry)
 
     def ignore_unknown(self, file: Path, keys: Iterable[str], seen: set[str], what: str) -> None:
+        """Tell each key that is not one of an entry's, once."""
         for key in keys:
             if key not in COLUMNS and key not in seen:
                 seen.add(key)
                 self.warn(f"{file}: the {what} {key!r} is not known and is ignored.")
 
 
-def _read_folder(reading: _Reading, folder: Path) -> None:
-    skipped = 0
-    for path in _visible_files(folder):
-        if path.name.lower().endswith(SUFFIXES):
-            _read_file(reading, path, f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}")
+def read_entries(
+    paths: Sequence[Path], warn: Callable[[str], None] = lambda _text: None
+) -> tuple[list[Entry], list[Refusal]]:
+    """Read all entries of files and folders; see `read_sources`."""
+    reading = read_sources(paths, warn)
+    return reading.entries, reading.refusals
+
+
+def read_sources(
+    paths: Sequence[Path],
+    warn: Callable[[str], None] = lambda _text: None,
+    ledger: Ledger | None = None,
+    guard: limits.Guard | None = None,
+) -> Reading:
+    """Read files and folders, in the order given, folders sorted by path.
+
+    Args:
+        paths: files of the kinds in `SUFFIXES`, or folders of them.
+        warn: is called with each thing that was ignored, once a thing.
+        ledger: knows what earlier runs converted, and is told what this one does.
+        guard: what the conversion of one file may use.
+
+    Raises:
+        InputError: a path does not exist.
+    """
+    reading = Reading(warn)
+    with Sandbox(guard) as sandbox:
+        files = _Files(reading, sandbox, ledger or Ledger())
+        for path in paths:
+            if not path.exists():
+                raise InputError(f"{path}: expected a file or folder of knowledge, got nothing there. Check the path.")
+            if path.is_dir():
+                files.read_folder(path)
+            else:
+                files.read_file(path, path.name)
+    return reading
+
+
+class _Files:
+    """Reads files into a `Reading`."""
+
+    def __init__(self, reading: Reading, sandbox: Sandbox, ledger: Ledger) -> None:
+        self._reading = reading
+        self._sandbox = sandbox
+        self._ledger = ledger
+
+    def read_folder(self, folder: Path) -> None:
+        skipped = 0
+        for path in _visible_files(folder):
+            source = f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
+            if not path.name.lower().endswith(SUFFIXES) or not self.read_file(path, source, lenient=True):
+                skipped += 1
+        if skipped:
+            kinds = ", ".join(SUFFIXES)
+            self._reading.warn(f"{folder}: {skipped:,} files of other kinds were skipped (read are {kinds}).")
+
+    def read_file(self, path: Path, source: str, *, lenient: bool = False) -> bool:
+        """Read one file; `source` is its name in the entries, which never holds a path of this machine.
+
+        Returns:
+            False where a `lenient` look found another kind of file than its name says; nothing was read then.
+        """
+        reading = self._reading
+        before = len(reading.entries), len(reading.refusals), reading.drafts
+        recognised = self._read(path, source, lenient=lenient)
+        if recognised and before == (len(reading.entries), len(reading.refusals), reading.drafts):
+            reading.warn(f"{path}: the file holds no entry.")
+        if reading.drafts > before[2]:
+            reading.warn(f"{path}: left out {reading.drafts - before[2]:,} articles that are drafts or unpublished.")
+        return recognised
+
+    def _read(self, path: Path, source: str, *, lenient: bool) -> bool:
+        name = path.name.lower()
+        try:
+            if not path.is_file():
+                self._reading.refuse(path, "expected a file, got something else.")
+            elif name.endswith(jsonl.SUFFIXES):
+                path.open("rb").close()  # what cannot be opened is refused here, not raised there
+                self._read_rows(path, jsonl.read_objects(path, limits.ROWS_BYTES), "key")
+            elif name.endswith(".csv"):
+                if _is_short(self._reading, path, limits.ROWS_BYTES):
+                    self._read_rows(path, tables.read_csv(path), "column")
+            elif kind := kind_of(name):
+                return self._read_document(path, source, kind, lenient=lenient)
+            else:
+                reason = f"expected a file ending in {', '.join(SUFFIXES)}, got {path.suffix or 'none'}."
+                self._reading.refuse(path, reason)
+        except OSError as error:
+            self._reading.refuse(path, f"expected a file that can be read, got: {error.strerror}.")
+        return True
+
+    def _read_rows(
+        self, path: Path, items: Iterable[tables.Item], what: str, unit: Unit = "line", place: str = ""
+    ) -> None:
+        seen: set[str] = set()
+        for item in items:
+            if isinstance(item, Refusal):
+                self._reading.refusals.append(item)
+                continue
+            line, row = item
+            self._reading.ignore_unknown(path, row, seen, what)
+            where = Where(path, line, unit, place)
+            entry = self._reading.parse(row, where)
+            if entry:
+                self._reading.take(entry, where)
+                for text in (entry.question, *entry.alternatives, entry.answer):
+                    self._reading.suspicious += [where.found(reason) for _below, reason in suspicions(text)]
+
+    def _read_document(self, path: Path, source: str, kind: str, *, lenient: bool) -> bool:
+        if not _is_short(self._reading, path, limits.FILE_BYTES):
+            return True
+        data = path.read_bytes()
+        known = self._ledger.recall(path, source, data)
+        if known and not any(entry.id in self._reading.places for entry in known.entries):
+            self._recall(path, known)
+            return True
+        content = self._sandbox.convert(kind, data, path.stem)
+        if not content.recognised and lenient:
+            return False
+        before = len(self._reading.entries), len(self._reading.refusals), len(self._reading.suspicious)
+        self._reading.refusals += [_at(path, found).refused(found.reason) for found in content.refused]
+        self._reading.drafts += content.drafts
+        if content.sheets:
+            self._read_sheets(path, content)
         else:
-            skipped += 1
-    if skipped:
-        reading.warn(f"{folder}: {skipped:,} files of other kinds were skipped (read are {', '.join(SUFFIXES)}).")
+            self._read_passages(path, source, content)
+        if len(self._reading.refusals) == before[1]:
+            entries, suspicious = self._reading.entries[before[0] :], self._reading.suspicious[before[2] :]
+            self._ledger.note(path, source, data, Record(entries, suspicious, content.drafts))
+        return True
+
+    def _recall(self, path: Path, known: Record) -> None:
+        """Use what an unchanged file gave in an earlier run."""
+        for entry in known.entries:
+            self._reading.take(entry, Where(path, None))
+            self._reading.parts[entry.source, entry.heading] += 1
+        self._reading.suspicious += known.suspicious
+        self._reading.drafts += known.drafts
+
+    def _read_sheets(self, path: Path, content: Content) -> None:
+        usable = [(name, rows) for name, rows in content.sheets if tables.has_columns(rows)]
+        for name, rows in content.sheets:
+            if usable and (name, rows) not in usable:
+                self._reading.warn(f"{path}: the sheet {name!r} has no columns question, answer and is skipped.")
+                continue
+            self._read_rows(path, tables.read_sheet(path, name, rows), "column", "row", f"sheet {name!r}")
+
+    def _read_passages(self, path: Path, source: str, content: Content) -> None:
+        """Use the passages of documents, each document whole or not at all."""
+        documents: dict[str, list[Row]] = {}
+        for row in content.rows:
+            documents.setdefault(row.key, []).append(row)
+        for key, rows in documents.items():
+            parsed: list[tuple[Row, Entry]] = []
+            for row in rows:
+                # The place, not the text, makes the id: an edited passage is a changed entry, not a second one.
+                heading = str(row.values["heading"])
+                document = key or source
+                self._reading.parts[document, heading] += 1
+                number = str(self._reading.parts[document, heading])
+                values = {
+                    **row.values,
+                    "id": content_id(document, heading, number),
+                    "source": source + row.part,
+                }
+                entry = self._reading.parse(values, _at(path, row))
+                if entry is None:
+                    break
+                parsed.append((row, entry))
+            else:
+                for row, entry in parsed:
+                    self._reading.take(entry, _at(path, row))
+        self._reading.suspicious += [_at(path, found).found(found.reason) for found in content.suspicious]
+
+
+def _at(path: Path, found: Row | Found) -> Where:
+    return Where(path, found.line, place=found.place)
+
+
+def _is_short(reading: Reading, path: Path, most: int) -> bool:
+    size = path.stat().st_size
+    if size > most:
+        reading.refuse(path, f"expected a file of at most {most // limits.MB} MB, got {size:,} bytes. Divide it.")
+    return size <= most
 
 
 def _visible_files(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _read_file(reading: _Reading, path: Path, source: str) -> None:
-    """Read one file; `source` is its name in the entries, which never holds a path of this machine."""
-    name = path.name.lower()
-    try:
-        if name.endswith(jsonl.SUFFIXES):
-            _read_jsonl(reading, path)
-        elif name.endswith(MARKDOWN):
-            _read_markdown(reading, path, source)
-        elif name.endswith(".csv"):
-            _read_csv(reading, path)
-        else:
-            reading.refuse(path, None, f"expected a file ending in {', '.join(SUFFIXES)}, got {path.suffix or 'none'}.")
-    except OSError as error:
-        raise InputError(f"{path}: expected a file that can be read, got: {error.strerror}.") from error
-
-
-def _read_jsonl(reading: _Reading, path: Path) -> None:
-    seen: set[str] = set()
-    for item in jsonl.read_objects(path):
-        if isinstance(item, Refusal):
-            reading.refusals.append(item)
-            continue
-        line, row = item
-        reading.ignore_unknown(path, row, seen, "key")
-        reading.add(path, line, row)
-
-
-def _read_markdown(reading: _Reading, path: Path, source: str) -> None:
-    data = path.read_bytes()
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        reading.refuse(path, line, f"expected UTF-8, got byte 0x{data[error.start]:02x}. Save the file as UTF-8.")
-        return
-    for passage in passages.cut(text, title=path.stem):
-        # The place, not the text, makes the id: an edited passage is a changed entry, not a second one.
-        reading.parts[source, passage.heading] += 1
-        part = reading.parts[source, passage.heading]
-        row = {
-            "id": content_id(source, passage.heading, str(part)),
-            "question": passage.title,
-            "answer": passage.text,
-            "source": source,
-            "heading": passage.heading,
-            "approved": False,
-        }
-        reading.add(path, passage.line, row)
-
-
-def _read_csv(reading: _Reading, path: Path) -> None:
-    with path.open("rb") as raw:
-        if raw.read(2) in (b"\xff\xfe", b"\xfe\xff"):
-            reading.refuse(path, None, "expected UTF-8, got UTF-16. Save the file as CSV UTF-8.")
-            return
-    # Bytes that are not UTF-8 become lone surrogates, which refuse their own row and no other.
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        rows = _csv_rows(file)
-        header = next(rows, None)
-        if header is None:
-            reading.refuse(path, None, "expected columns question, answer; got an empty file.")
-            return
-        columns = _columns(reading, path, header)
-        if columns is None:
-            return
-        reading.ignore_unknown(path, columns, set(), "column")
-        for row in rows:
-            if isinstance(row.cells, str):
-                reading.refuse(path, row.line, row.cells)
-            elif len(row.cells) != len(columns):
-                reason = f"expected {len(columns)} cells, got {len(row.cells)}. Put cells that hold commas in quotes."
-                reading.refuse(path, row.line, reason)
-            else:
-                _add_cells(reading, path, row.line, dict(zip(columns, row.cells, strict=True)))
-
-
-def _add_cells(reading: _Reading, path: Path, line: int, cells: Mapping[str, str]) -> None:
-    given: dict[str, object] = {key: cell for key, cell in cells.items() if cell.strip()}
-    if "alternatives" in given:
-        given["alternatives"] = str(given["alternatives"]).split("|")
-    if "approved" in given:
-        word = str(given["approved"]).strip().lower()
-        if word not in WORDS:
-            reading.refuse(path, line, f"approved: expected true or false, got {word[:40]!r}.")
-            return
-        given["approved"] = WORDS[word]
-    reading.add(path, line, given)
-
-
-def _columns(reading: _Reading, path: Path, header: _Cells) -> list[str] | None:
-    """Return the names of the columns, or None after refusing the file."""
-    names = [name.strip().lower() for name in header.cells] if isinstance(header.cells, list) else []
-    missing = {"question", "answer"} - set(names)
-    if missing:
-        got = ", ".join(names) if names else str(header.cells)
-        remedy = "Rename the column." if len(names) >= 2 else "Separate the columns with commas."
-        reading.refuse(path, header.line, f"expected columns question, answer; got {got[:200]}. {remedy}")
-        return None
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        reading.refuse(path, header.line, f"expected every column once, got {twice!r} twice. Remove one.")
-        return None
-    return names
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """One row of a CSV file with the line on which it begins; `cells` is the reason where it cannot be read."""
-
-    line: int
-    cells: list[str] | str
-
-
-def _csv_rows(file: Iterable[str]) -> Iterator[_Cells]:
-    reader = csv.reader(file, strict=True)
-    while True:
-        before = reader.line_num
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            lines = f" (lines {before + 1} to {reader.line_num})" if reader.line_num > before + 1 else ""
-            yield _Cells(before + 1, f"expected a row of CSV, got: {error}{lines}. Check the quotes.")
-            continue
-        if any(cell.strip() for cell in cells):
-            yield _Cells(before + 1, cells)

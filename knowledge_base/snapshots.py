@@ -4,6 +4,7 @@ HOME/CURRENT                          the name of the snapshot in force, replace
 HOME/snapshots/<utc>-<hash8>/         never changed; hash8 is the start of its manifest's sha256
     entries.jsonl  index.faiss  rows.json  manifest.json  scorer.json (where the search was fitted)
 HOME/ingest.lock                      held by the one process that writes
+HOME/sources.json, quarantine.jsonl   what ingestions remember of documents, and what the last one refused
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ SCORER = "scorer.json"
 KEPT = 3
 NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 WHAT = "knowledge snapshot"
-OURS = {"CURRENT", "CURRENT.partial", "snapshots", "ingest.lock"}
+NOTES = ("sources.json", "quarantine.jsonl")
+OURS = {"CURRENT", "CURRENT.partial", "snapshots", "ingest.lock", *NOTES, *(f"{name}.partial" for name in NOTES)}
 
 
 @dataclass(frozen=True, slots=True)

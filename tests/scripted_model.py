@@ -79,5 +79,6 @@ def scripted_model(base: Path) -> tuple[DialogueModel, ScriptedEngine]:
         np.zeros(n_intents, np.float32),
         encoder.sha256,
         {"model": 1.0, "encoder": 1.0},
+        np.zeros(n_intents, np.float32),
     )
     return DialogueModel(Renderer(tokenizer, turn_marks(base)), engine, labels, encoder, "a" * 64), engine

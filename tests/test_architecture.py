@@ -30,6 +30,7 @@ FOR_TRAINING = (
     "model",
     "engines",
     "calibration",
+    "examples",
     "gate",
     "facts",
     "writer",
@@ -67,7 +68,17 @@ HEAVY = (
 HEAVY_LAYERS: Mapping[str, tuple[str, ...]] = {
     "chatbot.ui": ("gradio",),
     **dict.fromkeys(
-        ("finetune.student", "finetune.training", "finetune.reading", "finetune.fusion", "finetune.replies"),
+        (
+            "finetune.student",
+            "finetune.plan",
+            "finetune.clock",
+            "finetune.interruption",
+            "finetune.checkpoints",
+            "finetune.training",
+            "finetune.reading",
+            "finetune.fusion",
+            "finetune.replies",
+        ),
         ("torch", "transformers"),
     ),
 }
@@ -186,7 +197,7 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_commands_of_the_contract_exist() -> None:
     assert set(COMMANDS) >= {
         "app", "chatbot.ask", "chatbot.init", "chatbot.export", "chatbot.erase", "chatbot.users",
-        "knowledge_base.ingest", "knowledge_base.evaluate", "finetune.lora", "finetune.evaluate", "finetune.calibrate",
+        "knowledge_base.ingest", "knowledge_base.evaluate", "finetune.discover", "finetune.lora", "finetune.evaluate", "finetune.calibrate",
     }  # fmt: skip
 
 

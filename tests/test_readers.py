@@ -228,7 +228,7 @@ def test_a_folder_is_read_in_order_without_hidden_and_other_files(tmp_path: Path
     put(tmp_path / ".hidden.csv", row.format("hidden"))
     put(tmp_path / ".git" / "x.csv", row.format("git"))
     put(tmp_path / "logo.png", b"\x89PNG")
-    put(tmp_path / "b" / "notes.docx", b"PK")
+    put(tmp_path / "b" / "notes.odt", b"PK")
     entries, refusals, warnings = read_one(tmp_path)
     assert [entry.question for entry in entries] == ["a?", "deep?"]
     assert refusals == []
@@ -236,9 +236,9 @@ def test_a_folder_is_read_in_order_without_hidden_and_other_files(tmp_path: Path
 
 
 def test_an_unknown_file_named_directly_is_refused(tmp_path: Path) -> None:
-    entries, refusals, _ = read_one(put(tmp_path / "faq.docx", b"PK"))
+    entries, refusals, _ = read_one(put(tmp_path / "faq.odt", b"PK"))
     assert entries == []
-    assert "got .docx" in refusals[0].reason
+    assert "got .odt" in refusals[0].reason
 
 
 def test_a_path_that_does_not_exist_stops_the_reading(tmp_path: Path) -> None:

@@ -15,14 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot.engines.engine import Array, Token
+from chatbot.engines.transformers import TransformersEngine
 from chatbot.labels import LabelRows
 from chatbot.model import DialogueModel
 from chatbot.prompt import Renderer
 from chatbot.types import Message
-from finetune.data import Evidence, Labels, Lesson, Turn, trees, variants
+from finetune.data import Evidence, Labels, Lesson, Turn, trees
+from finetune.plan import Packs, Schedule, TrainingData
 from finetune.records import Transcript
 from finetune.student import Reader, Student, tensors
-from finetune.training import Packs, Schedule, TrainingData
 from finetune.tree import ROOT, Node, Tree, group, pack, path
 from knowledge_base.entry import Entry
 
@@ -71,6 +72,7 @@ class Server:
             np.zeros(3, np.float32),
             encoder.sha256,
             {"model": 0.5, "encoder": 0.5},
+            np.zeros(3, np.float32),
         )
         self.model = DialogueModel(renderer, self.engine, labels, encoder, "")
 
@@ -114,7 +116,8 @@ def taught(draw: Callable[..., Any], longest: int = 900) -> Lesson:
                 else Evidence(tuple(entries), "none")
                 for i, entries in enumerate(shown)
             )  # fmt: skip
-            turns.append(Turn(index, writes=answered and draw(st.booleans()), evidence=evidence))
+            writes = answered and draw(st.booleans())
+            turns.append(Turn(index, writes, evidence, silent=draw(st.booleans())))
     return Lesson(Transcript("c", tuple(messages)), turns)
 
 
@@ -141,6 +144,9 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
                 stored = tiny_renderer.message(messages[index + 1])
                 assert ids == server.writing(said, ()) + stored[len(tiny_renderer.reply_head) :]
                 written.append(index)
+            elif kind == "S":
+                assert ids == [*server.writing(said, ()), tiny_renderer.end_of_turn]
+                assert turns[index].silent
             elif kind == "H'":
                 number = seen_evidence.setdefault(index, 0)
                 assert ids == server.support(said, turns[index].evidence[number].entries)
@@ -152,8 +158,9 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
                 assert ids == server.writing(said, evidence.entries) + tiny_renderer.written(evidence.sentences)
                 pointers = server.engine.scored
                 assert len(pointers) == len(evidence.entries)
-                begun = pointers[evidence.sentences[0][0] - 1]
-                assert ids[: len(begun)] == begun, "the pointer that is weighed is the one that is written"
+                for first, _ in evidence.sentences[:1]:
+                    begun = pointers[first - 1]
+                    assert ids[: len(begun)] == begun, "the pointer that is weighed is the one that is written"
     labelled = [
         turn.message
         for turn in lesson.turns
@@ -166,13 +173,16 @@ def test_every_path_of_training_is_token_for_token_the_path_that_the_server_send
 
 @settings(max_examples=25, deadline=None)
 @given(lesson=taught())
-def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
+def test_what_is_written_is_the_sentence_with_its_end_of_turn_or_the_end_alone_where_silence_is_taught(
     tiny_renderer: Renderer, lesson: Lesson
 ) -> None:
     messages = lesson.transcript.messages
     expected = []
     for turn in lesson.turns:
-        expected += [tiny_renderer.written(one.sentences) for one in turn.evidence if one.sentences]
+        silent = [one for one in turn.evidence if turn.silent and one.support == "none"]
+        expected += [tiny_renderer.written(e.sentences) for e in turn.evidence if e.sentences or e in silent]
+        if turn.silent and not turn.writes and any(one.sentences for one in turn.evidence):
+            expected.append([tiny_renderer.end_of_turn])
         if turn.writes:
             reply = messages[turn.message + 1]
             whole = tiny_renderer.message(reply)[len(tiny_renderer.reply_head) :]
@@ -182,27 +192,6 @@ def test_what_is_written_is_the_sentence_with_its_end_of_turn_and_nothing_else(
     assert flat.targets.tolist() == [i for ids in expected for i in ids]
     assert sum(node.n_written for tree in grown for node in tree.nodes) == len(flat.targets)
     assert [i for i in flat.targets if i == tiny_renderer.end_of_turn] == [tiny_renderer.end_of_turn] * len(expected)
-
-
-@given(evidenced=st.lists(st.booleans(), min_size=1, max_size=9), number=st.integers(1, 5), name=st.text(max_size=3))
-def test_the_variants_of_a_lesson_show_each_evidence_once_and_teach_the_rest_every_time(
-    evidenced: list[bool], number: int, name: str
-) -> None:
-    turns = [Turn(i, i == 0, (Evidence(ENTRIES[:1], "full"),) if shown else ()) for i, shown in enumerate(evidenced)]
-    lesson = Lesson(Transcript(name, tuple(Message("user", str(i)) for i in range(len(turns)))), turns)
-    made = variants(lesson, number)
-    assert len(made) == number
-    for variant in made:
-        assert variant.transcript is lesson.transcript
-        assert [(turn.message, turn.writes) for turn in variant.turns] == [
-            (turn.message, turn.writes) for turn in turns
-        ]
-    for place, turn in enumerate(turns):
-        assert [variant.turns[place].evidence for variant in made if variant.turns[place].evidence] == (
-            [turn.evidence] if turn.evidence else []
-        )
-    shares = [sum(bool(turn.evidence) for turn in variant.turns) for variant in made]
-    assert max(shares) - min(shares) <= 1, "the evidence is spread evenly"
 
 
 # --- what a pack computes -------------------------------------------------------------------------------------------
@@ -254,6 +243,48 @@ def test_the_states_of_a_pack_are_those_of_each_path_alone(
         ids = tiny_renderer.system + path(tree, place)
         alone = states(student, ids)[len(ids) - (span.stop - span.start) :]
         torch.testing.assert_close(packed[span], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_layers_with_a_sliding_window_see_in_a_pack_what_they_see_alone(tiny_renderer: Renderer) -> None:
+    """And what the serving engine sees when it reads a path in pieces."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+
+    torch.manual_seed(2)
+    config = Gemma3TextConfig(
+        vocab_size=600, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4, head_dim=8,
+        num_key_value_heads=1, sliding_window=16, layer_types=["sliding_attention", "full_attention"],
+        initializer_range=0.25,
+    )  # fmt: skip
+    base = Gemma3ForCausalLM(config).eval()
+    engine = TransformersEngine(base, {})
+    peft = get_peft_model(base, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    gemma = Student(peft, SIZES).eval()  # its adapter is new and changes nothing yet
+    messages = tuple(
+        Message("user" if i % 2 == 0 else "assistant", f"{i} words go here, and more words", intents=("hello",))
+        for i in range(5)
+    )
+    lesson = Lesson(Transcript("c", messages), [Turn(0, True, (Evidence(ENTRIES[:2], "part"),)), Turn(2, True, ())])
+    grown = [*trees(lesson, tiny_renderer, LABELS, 2000), *trees(lesson, tiny_renderer, LABELS, 2000)]
+    with torch.inference_mode():
+        packed = gemma.hidden(tensors([pack(tiny_renderer.system, grown)], SIZES))
+    for tree, place, span in node_places(tiny_renderer.system, grown):
+        ids = tiny_renderer.system + path(tree, place)
+        assert len(ids) > config.sliding_window
+        size = span.stop - span.start
+        torch.testing.assert_close(packed[span], states(gemma, ids)[-size:], atol=1e-4, rtol=1e-4)
+        alone = TransformersEngine(base, {})
+        np.testing.assert_allclose(engine.score(ids, size), alone.score(ids, size), atol=1e-4)
+
+
+def test_the_label_rows_stand_where_the_base_stands() -> None:
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    base = LlamaForCausalLM(LlamaConfig(vocab_size=20, **sizes)).to("meta")  # any device that is not the default one
+    made = Student(get_peft_model(base, LoraConfig(target_modules="all-linear")), SIZES)
+    assert {rows.device.type for rows in made.rows.values()} == {"meta"}
 
 
 @settings(max_examples=6, deadline=None)

@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from chatbot.labels import OUT_OF_SCOPE, log_softmax, scope_features
+from chatbot.labels import log_softmax
 from finetune.witness import (
     PENALTIES,
     cross_entropy,
     fit_fusion,
     fit_linear,
-    fit_scope,
     fit_temperature,
 )
 
@@ -73,25 +72,39 @@ def test_no_other_weights_of_the_witnesses_are_better(seed: int) -> None:
     model, encoder, targets = noisy(seed)
 
     def loss(one: float, other: float) -> float:
-        return cross_entropy(log_softmax(one * model + other * encoder), targets)
+        return cross_entropy(log_softmax(one * model + other * encoder + fitted.bias), targets)
 
     fitted = fit_fusion(model, encoder, targets)
     best = min(loss(a, b) for a in np.linspace(0, 5, 41) for b in np.linspace(0, 5, 41))
-    found = loss(fitted["model"], fitted["encoder"])
+    found = loss(fitted.weights["model"], fitted.weights["encoder"])
     assert found <= best + 1e-5
     for name, step in (("model", (1e-4, 0.0)), ("encoder", (0.0, 1e-4))):
-        slope = (loss(fitted["model"] + step[0], fitted["encoder"] + step[1]) - loss(
-            fitted["model"] - step[0], fitted["encoder"] - step[1])) / 2e-4  # fmt: skip
-        assert abs(slope) < 2e-3 or fitted[name] <= 1e-9, "not at the minimum"
+        slope = (loss(fitted.weights["model"] + step[0], fitted.weights["encoder"] + step[1]) - loss(
+            fitted.weights["model"] - step[0], fitted.weights["encoder"] - step[1])) / 2e-4  # fmt: skip
+        assert abs(slope) < 2e-3 or fitted.weights[name] <= 1e-9, "not at the minimum"
     assert found <= min(loss(1, 0), loss(0, 1), loss(0.5, 0.5)), "the two together are no worse than one alone"
+
+
+def test_a_label_that_both_witnesses_underrate_gains_by_its_bias() -> None:
+    model, encoder, targets = noisy(4, n=600)
+    held_back = np.array([3.0, 0.0, 0.0, 0.0])
+    fitted = fit_fusion(log_softmax(model - held_back), log_softmax(encoder - held_back), targets)
+    assert fitted.bias[0] - fitted.bias[1:].max() > 1.0
+
+
+def test_where_the_witnesses_are_fair_to_all_labels_the_biases_stay_near_nought() -> None:
+    model, encoder, targets = noisy(6, n=600)
+    assert np.abs(fit_fusion(model, encoder, targets).bias).max() < 0.3
 
 
 def test_a_witness_that_knows_nothing_gets_no_weight_and_without_data_both_are_equal() -> None:
     model, _, targets = noisy(5, n=400)
     nothing = log_softmax(np.random.default_rng(0).standard_normal(model.shape))
     fitted = fit_fusion(model, nothing, targets)
-    assert fitted["encoder"] < 0.15 < fitted["model"]
-    assert fit_fusion(model[:0], nothing[:0], targets[:0]) == {"model": 0.5, "encoder": 0.5}
+    assert fitted.weights["encoder"] < 0.15 < fitted.weights["model"]
+    without = fit_fusion(model[:0], nothing[:0], targets[:0])
+    assert without.weights == {"model": 0.5, "encoder": 0.5}
+    assert not without.bias.any()
 
 
 def objective_slopes(vectors: Array, targets: Array, rows: Array, bias: Array, penalty: float) -> Array:
@@ -152,40 +165,3 @@ def test_with_one_label_only_that_one_is_certain() -> None:
     targets[:, 1] = 1
     found = fit_linear(vectors, targets, (vectors, targets))
     assert np.exp(log_softmax(found.logits(vectors)))[:, 1].min() > 0.999
-
-
-def auroc(scores: Array, positive: Array) -> float:
-    ranks = scores[positive][:, None] - scores[~positive][None, :]
-    return float(((ranks > 0) + 0.5 * (ranks == 0)).mean())
-
-
-def scope_data(seed: int, unknown: int) -> tuple[Array, Array, Array]:
-    """Messages of four known intents and `unknown` of none: their fused log-probabilities, logits and targets."""
-    rng = np.random.default_rng(seed)
-    n = 120
-    targets = np.eye(4)[rng.integers(4, size=n)]
-    logits = np.concatenate([6 * targets + rng.standard_normal((n, 4)), rng.standard_normal((unknown, 4))])
-    return log_softmax(logits), logits, np.concatenate([targets, np.zeros((unknown, 4))])
-
-
-def test_messages_of_no_known_intent_score_higher_without_one_having_been_seen_in_training() -> None:
-    fused, logits, targets = scope_data(0, 0)
-    weights = np.array(fit_scope(fused, logits, targets, ("a", "b", "c", "d")))
-    fused, logits, targets = scope_data(1, 60)
-    scores = scope_features(fused, logits, None) @ weights[:-1] + weights[-1]
-    assert auroc(scores, targets.sum(axis=1) == 0) > 0.95
-
-
-def test_messages_labelled_out_of_scope_count_as_unknown() -> None:
-    fused, logits, targets = scope_data(2, 0)
-    labels = ("a", "b", "c", OUT_OF_SCOPE)
-    weights = np.array(fit_scope(fused, logits, targets, labels))
-    scores = scope_features(fused, logits, 3) @ weights[:-1] + weights[-1]
-    assert auroc(scores, targets[:, 3] > 0) > 0.95
-
-
-def test_with_too_little_to_fit_there_is_no_scope_score() -> None:
-    fused, logits, targets = scope_data(0, 0)
-    assert fit_scope(fused[:9], logits[:9], targets[:9], ("a", "b", "c", "d")) == ()
-    assert fit_scope(fused[:0], logits[:0], targets[:0], ("a", "b", "c", "d")) == ()
-    assert fit_scope(fused[:, :2], logits[:, :2], targets[:, :2], ("a", "b")) == ()

@@ -103,10 +103,9 @@ def test_a_character_whose_bytes_are_not_all_written_is_not_shown(
             ["Delivery takes 3 days."],
         ),
         ("[1] It costs 4.90 euro. <|im_start|>user", "cost", ["It costs 4.90 euro."]),
-        ("", "cost", []),
         ("[1]", "cost", []),
     ],
-    ids=["wrong price", "no pointer", "no such entry", "link", "turn mark", "nothing", "pointer only"],
+    ids=["wrong price", "no pointer", "no such entry", "link", "turn mark", "pointer only"],
 )
 def test_what_does_not_pass_the_gate_is_replaced_by_the_entry_itself(
     scripted: tuple[DialogueModel, ScriptedEngine], text: str, quoted: str, passed: list[str]
@@ -118,6 +117,16 @@ def test_what_does_not_pass_the_gate_is_replaced_by_the_entry_itself(
     entry = {"cost": COST, "time": TIME}[quoted]
     assert (last.text, last.reason, last.kind) == (entry.answer, "evidence_quoted", "grounded")
     assert [(c.number, c.entry_id) for c in last.citations] == [(1, quoted)]
+
+
+def test_a_model_that_writes_nothing_from_what_was_found_has_read_that_nothing_answers(
+    scripted: tuple[DialogueModel, ScriptedEngine],
+) -> None:
+    model, engine = scripted
+    engine.text = ""
+    (reply,) = written(GROUNDED, [COST, TIME], model)
+    assert (reply.text, reply.kind, reply.reason) == (PHRASES["en"]["nothing_fits"], "decline", "nothing_fits")
+    assert (reply.citations, reply.contact) == ((), SETTINGS.contact)
 
 
 def test_nothing_is_written_any_more_once_the_gate_has_closed(scripted: tuple[DialogueModel, ScriptedEngine]) -> None:

@@ -55,16 +55,30 @@ class BaseTokenizer:
 def turn_marks(folder: Path) -> Marks:
     """Return the turn marks of a base, read off its chat template with two probe messages.
 
-    The template is rendered with these fixed probes only, never with real text.
+    The template is rendered with these fixed probes only, never with real text. A base that was never taught to chat
+    has none: there a turn begins with the word for who speaks and ends with the base's end-of-text token.
 
     Raises:
         ModelError: the template has no marks around a message that a turn can be built from.
     """
-    from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
-    user, assistant = "first probe", "second probe"
     tokenizer: Any = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+    return _marks_of_template(tokenizer, folder) if tokenizer.chat_template else _marks_in_words(tokenizer, folder)
+
+
+def _marks_in_words(tokenizer: Any, folder: Path) -> Marks:
+    if not tokenizer.eos_token:
+        raise ModelError(
+            f"{folder}: expected a chat template or an end-of-text token, found neither. Use another base."
+        )
+    return Marks(start=tokenizer.bos_token or "", opening="{role}\n", closing=f"{tokenizer.eos_token}\n")
+
+
+def _marks_of_template(tokenizer: Any, folder: Path) -> Marks:
+    from jinja2 import TemplateError
+
+    user, assistant = "first probe", "second probe"
     messages = [{"role": "user", "content": user}, {"role": "assistant", "content": assistant}]
     try:
         rendered = str(tokenizer.apply_chat_template(messages, tokenize=False))

@@ -6,11 +6,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from chatbot.types import Author, Role
-from finetune.records import RefusedError, shown
+from finetune.records import RefusedError, moment_of, shown
 
 Placed = tuple[int, object]
 """A value of a file and its 1-based line, or its number among the records of the file."""
@@ -20,7 +19,7 @@ REDACTED = "deleted or redacted message left out"
 EMPTY = "message without words of its own left out"
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-_MILLISECONDS = 1e11  # later than the year 5000 in seconds: such a number counts milliseconds
+_TIME = "a time such as 2026-01-31T09:30:00Z or seconds since 1970"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ class Draft:
         Raises:
             RefusedError: the time cannot be read.
         """
-        moment = None if time is None else moment_of(time)
+        moment = None if time is None else moment_of(time, _TIME)
         content = readable(text).strip()
         if not content:
             self.notes.append(EMPTY)
@@ -108,38 +107,18 @@ def members(values: Sequence[Placed], *path: str) -> Iterator[tuple[int, object,
             yield place, value, {}
 
 
+def is_export(value: object, key: str, is_record: Callable[[object], bool]) -> bool:
+    """Say whether a value is a record, or a page with at least one under a key."""
+    if not isinstance(value, dict):
+        return False
+    listed = value.get(key)
+    return is_record(value) or (isinstance(listed, list) and any(is_record(item) for item in listed))
+
+
 def readable(text: str) -> str:
     """Return a text without control characters and halves of surrogate pairs, its line ends as one newline."""
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\xa0", " ")
     return _CONTROL.sub("", text.encode("utf-8", "replace").decode())
-
-
-def moment_of(value: object) -> float:
-    """Return a time as seconds since 1970, from a number or a text in ISO 8601.
-
-    Raises:
-        RefusedError: it is neither.
-    """
-    try:
-        seconds = _seconds(value)
-    except (ValueError, OverflowError):
-        seconds = math.nan
-    if not math.isfinite(seconds):
-        expected = "a time such as 2026-01-31T09:30:00Z or seconds since 1970"
-        raise RefusedError(f"expected {expected}, got {shown(value)}")
-    return seconds / 1000 if seconds > _MILLISECONDS else seconds
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, str):
-        return math.nan
-    text = value.strip().removesuffix(" UTC")
-    if text.replace(".", "", 1).isdecimal():
-        return float(text)
-    time = datetime.fromisoformat(text)
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 def identity_of(source: str, value: object) -> str:

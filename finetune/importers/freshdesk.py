@@ -15,6 +15,7 @@ from finetune.importers.draft import (
     fields_of,
     has_object_with,
     identity_of,
+    is_export,
     list_of,
     members,
     record_of,
@@ -29,10 +30,7 @@ _MACHINE_MARKS = ("auto_response", "automation_id", "automation_type_id", "bot_i
 
 def recognises(value: object) -> bool:
     """Say whether a value is a ticket with conversations, or a page of tickets."""
-    if not isinstance(value, dict):
-        return False
-    tickets = value.get("tickets")
-    return _is_ticket(value) or (isinstance(tickets, list) and any(_is_ticket(ticket) for ticket in tickets))
+    return is_export(value, "tickets", _is_ticket)
 
 
 def _is_ticket(value: object) -> bool:

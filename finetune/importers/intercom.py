@@ -16,6 +16,7 @@ from finetune.importers.draft import (
     fields_of,
     identity_of,
     inner_of,
+    is_export,
     list_of,
     members,
     record_of,
@@ -35,10 +36,7 @@ _SENT_BY_MACHINES = ("automated", "campaigns_initiated", "campaign_initiated", "
 
 def recognises(value: object) -> bool:
     """Say whether a value is a conversation with parts, or a page of conversations."""
-    if not isinstance(value, dict):
-        return False
-    inner = value.get("conversations")
-    return _is_conversation(value) or (isinstance(inner, list) and any(_is_conversation(item) for item in inner))
+    return is_export(value, "conversations", _is_conversation)
 
 
 def _is_conversation(value: object) -> bool:

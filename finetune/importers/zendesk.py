@@ -17,6 +17,7 @@ from finetune.importers.draft import (
     has_object_with,
     identity_of,
     inner_of,
+    is_export,
     list_of,
     members,
     name_of,
@@ -34,10 +35,7 @@ _MACHINES = ("rule", "answer_bot", "bot", "ai_agent", "automation", "system")
 
 def recognises(value: object) -> bool:
     """Say whether a value is a ticket with comments, or a page of tickets."""
-    if not isinstance(value, dict):
-        return False
-    tickets = value.get("tickets")
-    return _is_ticket(value) or (isinstance(tickets, list) and any(_is_ticket(ticket) for ticket in tickets))
+    return is_export(value, "tickets", _is_ticket)
 
 
 def _is_ticket(value: object) -> bool:
