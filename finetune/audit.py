@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.findings import Finding, require_new, write_csv
+from finetune.suspects import Suspect, require_new, write_csv
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
@@ -41,12 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(
             f"{given.dataset[0]}: expected two intents with two messages each that differ, got fewer. Label more messages."
         )
-    found = findings(judged)
+    found = suspects(judged)
     report = {
         **summary(judged, messages),
-        "findings": [asdict(finding) for finding in found],
+        "findings": [asdict(suspect) for suspect in found],
         "overlapping": _overlapping(judged),
-        "refused": [asdict(refusal) for refusal in reading.refusals],
+        "refused": [refusal.to_json() for refusal in reading.refusals],
         "encoder": given.encoder,
         "seed": given.seed,
         "seconds": round(time.monotonic() - began, 1),
@@ -59,11 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
 
 
-def findings(judged: Judged) -> list[Finding]:
+def findings(judged: Judged) -> list[Suspect]:
     """Return the messages that likely have a wrong intent, most suspicious first."""
     from finetune.mislabelled import mislabelled
 
-    return [_finding(judged, place) for place in mislabelled(judged)]
+    return [_suspect(judged, place) for place in mislabelled(judged)]
 
 
 def summary(judged: Judged, messages: Sequence[Labelled]) -> dict[str, Any]:
@@ -78,10 +78,10 @@ def summary(judged: Judged, messages: Sequence[Labelled]) -> dict[str, Any]:
     }
 
 
-def _finding(judged: Judged, place: int) -> Finding:
+def _suspect(judged: Judged, place: int) -> Suspect:
     message, row = judged.messages[place], judged.probabilities[place]
     file, _, line = message.transcript.source.rpartition(":")
-    return Finding(
+    return Suspect(
         file,
         int(line),
         message.transcript.id,
@@ -135,7 +135,7 @@ def _judge(messages: Sequence[Labelled], encoder_name: str, seed: int) -> Judged
         return judge(messages, vectors, seed, advance)
 
 
-def _say_report(report: dict[str, Any], found: Sequence[Finding]) -> None:
+def _say_report(report: dict[str, Any], found: Sequence[Suspect]) -> None:
     from finetune.records import shown
 
     _say(
@@ -148,10 +148,10 @@ def _say_report(report: dict[str, Any], found: Sequence[Finding]) -> None:
     _say(
         f"{len(found):,} messages look mislabelled, most suspicious first; the smaller that share, the more of them are right"
     )
-    for finding in found[:SHOWN]:
+    for suspect in found[:SHOWN]:
         _say(
-            f"  {finding.file}:{finding.line}: {shown(finding.text)} is {shown('|'.join(finding.given))} "
-            f"({finding.probability_given:.2f}), rather {shown(finding.suggested)} ({finding.probability_suggested:.2f})"
+            f"  {suspect.file}:{suspect.line}: {shown(suspect.text)} is {shown('|'.join(suspect.given))} "
+            f"({suspect.probability_given:.2f}), rather {shown(suspect.suggested)} ({suspect.probability_suggested:.2f})"
         )
     for overlap in report["overlapping"]:
         one, other = map(shown, overlap["labels"])

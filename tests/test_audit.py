@@ -17,7 +17,7 @@ from conftest import HashEncoder, WordEncoder
 
 from chatbot.types import Message
 from finetune import audit
-from finetune.findings import Finding, write_csv
+from finetune.suspects import Suspect, write_csv
 from finetune.mislabelled import Judged, judge, labelled, mislabelled, overlaps
 from finetune.records import Transcript
 from finetune.transcripts import read_transcripts
@@ -276,7 +276,7 @@ def test_tables_are_read_too_and_every_list_is_without_personal_data(
 @pytest.mark.parametrize("first", ["=", "+", "-", "@", "＝", "\t=", "\r\n=", " =", ";=", "x;=", 'x",=', "x|@"])
 def test_no_cell_of_the_list_begins_a_formula_wherever_a_spreadsheet_cuts(tmp_path: Path, first: str) -> None:
     bad = f"{first}HYPERLINK(1)"
-    write_csv(tmp_path / "list.csv", [Finding(bad, 1, bad, 0, bad, (bad, "b"), bad, 0.1, 0.9)])
+    write_csv(tmp_path / "list.csv", [Suspect(bad, 1, bad, 0, bad, (bad, "b"), bad, 0.1, 0.9)])
     text = (tmp_path / "list.csv").read_text(encoding="utf-8-sig")
     assert text.count("HYPERLINK") == 5
     assert len(text.splitlines()) == 2

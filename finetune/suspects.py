@@ -17,7 +17,7 @@ _FORMULA = re.compile(r"(^|[,;|\"])(\s*[=+\-@＝＋－＠])")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Suspect:
     """A message whose intent is likely wrong.
 
     `line` is that of its conversation (in a document the number of the record, in a workbook of the row), `message`
@@ -49,18 +49,18 @@ def require_new(path: Path) -> None:
         raise InputError(f"--output {path}: expected a folder that can be written to, got no permission.")
 
 
-def write_csv(path: Path, findings: Iterable[Finding]) -> None:
-    """Write findings to a new file, a line each, with the names of the fields as columns and intents joined by `|`.
+def write_csv(path: Path, suspects: Iterable[Suspect]) -> None:
+    """Write suspects to a new file, a line each, with the names of the fields as columns and intents joined by `|`.
 
     Raises:
         InputError: the file exists or cannot be written.
     """
-    columns = [field.name for field in fields(Finding)]
+    columns = [field.name for field in fields(Suspect)]
     try:
         with path.open("x", encoding="utf-8-sig", newline="") as file:  # the mark tells spreadsheets that it is UTF-8
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(columns)
-            writer.writerows([_cell(getattr(finding, name)) for name in columns] for finding in findings)
+            writer.writerows([_cell(getattr(suspect, name)) for name in columns] for suspect in suspects)
     except OSError as error:
         raise InputError(
             f"--output {path}: expected a new file, got: {error.strerror}. Choose another name."
