@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
 
 
-def findings(judged: Judged) -> list[Suspect]:
+def suspects(judged: Judged) -> list[Suspect]:
     """Return the messages that likely have a wrong intent, most suspicious first."""
     from finetune.mislabelled import mislabelled
 

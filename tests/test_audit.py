@@ -17,9 +17,9 @@ from conftest import HashEncoder, WordEncoder
 
 from chatbot.types import Message
 from finetune import audit
-from finetune.suspects import Suspect, write_csv
 from finetune.mislabelled import Judged, judge, labelled, mislabelled, overlaps
 from finetune.records import Transcript
+from finetune.suspects import Suspect, write_csv
 from finetune.transcripts import read_transcripts
 from knowledge_base.command import EXIT_DONE, EXIT_NOTHING_DONE, EXIT_PARTLY_REFUSED
 from knowledge_base.encoder import Encoder
