@@ -22,9 +22,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
 from typing import Any
 
+from batch import Job, write_all
 from public_sets import wilson
 
 from chatbot import gate
@@ -170,17 +170,17 @@ def raw(
     model: DialogueModel, cases: Sequence[Case], knowledge: ProbedKnowledge, original: ProbedKnowledge, seed: int
 ) -> dict[str, list[Written]]:
     """Return what the model writes for every case by probe, before any gate."""
-    written: dict[str, list[Written]] = {"altered": [], "removed": [], "closed book": []}
-    with progress("writing", len(cases)) as advance:
-        for case in cases:
-            chance = random.Random(f"{seed}:{case.query.id}")  # noqa: S311 (a place, not a secret)
-            written["altered"].append(_write(model, case, _with_entry(_found(knowledge, case), case.altered, chance)))
-            original.without = HeldOut(case.entry.id)
-            written["removed"].append(_write(model, case, _found(original, case)))
-            written["closed book"].append(_write(model, case, ()))
-            advance(1)
+    jobs: dict[str, list[Job]] = {"altered": [], "removed": [], "closed book": []}
+    for case in cases:
+        chance = random.Random(f"{seed}:{case.query.id}")  # noqa: S311 (a place, not a secret)
+        shown = _with_entry(_found(knowledge, case), case.altered, chance)
+        original.without = HeldOut(case.entry.id)
+        jobs["altered"].append((case.messages, model.shown(shown)))
+        jobs["removed"].append((case.messages, model.shown(_found(original, case))))
+        jobs["closed book"].append((case.messages, ()))
     original.without = None
-    return written
+    with progress("writing", len(jobs) * len(cases)) as advance:
+        return {probe: _write(model, of, advance) for probe, of in jobs.items()}
 
 
 def _found(knowledge: KnowledgeBase, case: Case) -> tuple[Entry, ...]:
@@ -197,14 +197,13 @@ def _with_entry(found: tuple[Entry, ...], entry: Entry, chance: random.Random) -
     return tuple(shown)
 
 
-def _write(model: DialogueModel, case: Case, entries: Sequence[Entry]) -> Written:
-    shown = model.shown(entries) if entries else ()
-    text = re.sub(r"\[\d+\]\s*", "", "".join(model.write(case.messages, shown, Event()))).strip()
-    support = ""
-    if shown and "support" in model.labels.sets:
-        read = model.engine.read(model.renderer.evidence(case.messages, shown), ["support"])
-        support = next(iter(model.labels.support(read["support"])))
-    return Written(text, refused=not text, shown=shown, support=support)
+def _write(model: DialogueModel, jobs: Sequence[Job], advance: Callable[[int], None]) -> list[Written]:
+    written = write_all(model, jobs, advance)
+    texts = [re.sub(r"\[\d+\]\s*", "", text).strip() for text, _ in written]
+    return [
+        Written(text, refused=not text, shown=tuple(shown), support=support)
+        for text, (_, support), (_, shown) in zip(texts, written, jobs, strict=True)
+    ]
 
 
 def summary(cases: Sequence[Case], written: Mapping[str, Sequence[Written]]) -> dict[str, Any]:

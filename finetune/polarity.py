@@ -56,11 +56,8 @@ def flipped(sentence: str, question: str) -> Turned | None:
     if not _QUESTION.match(question) or _TWO_SIDED.search(clause):
         return None
     denies = len(_NEGATION.findall(clause))
-    if denies > 1 or (lead and clause and (lead[1].lower() == "no") != bool(denies)):
+    if denies > 1 or (lead and (lead[1].lower() == "no") != bool(denies)):
         return None
-    if lead and not clause:  # "No." alone
-        opposite = "Yes" if lead[1].lower() == "no" else "No"
-        return Turned(opposite + sentence[len(lead[1]) :], lead[1], opposite)
     found = _affirmed(clause) if denies else _denied(clause)
     if found is None:
         return None

@@ -70,7 +70,7 @@ def test_one_fact_changes_and_every_other_stays(entry: Entry, seed: int) -> None
             continue
         old, new = (Counter((f.kind, f.value, f.unit) for f in facts(t)) for t in (entry.answer, found.answer[0][1]))
         gone, come = old - new, new - old
-        assert len(gone) <= 1, "one value, however often it is said"
+        assert len({value for _, value, _ in gone}) == 1 == len({value for _, value, _ in come})
         assert sum(gone.values()) == sum(come.values())
 
 
@@ -172,7 +172,6 @@ def test_only_the_entries_that_the_answer_points_at_change() -> None:
     [
         ("No, pets are not allowed.", "Yes, pets are allowed."),
         ("Yes, you can pay later.", "No, you cannot pay later."),
-        ("Yes. ", "No. "),
         ("Pets are not allowed at Hobsons House.", "Pets are allowed at Hobsons House."),
         ("The inn does not offer a spa.", "The inn offers a spa."),
         ("No, we don't deliver to islands.", "Yes, we deliver to islands."),
@@ -192,6 +191,7 @@ def test_an_answer_to_a_yes_or_no_question_is_turned(sentence: str, opposite: st
 @pytest.mark.parametrize(
     "sentence",
     [
+        "Yes.",
         "Yes, if it is undamaged.",
         "No, because charges differ.",
         "Yes, but only on Sundays.",
