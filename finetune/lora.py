@@ -68,8 +68,6 @@ def _main(arguments: LoraArguments) -> int:
         if processes.rank():
             return EXIT_DONE  # anything else, and torchrun would end the first process before it has spoken
         raise KeyboardInterrupt(unfinished.how_to_go_on(arguments)) from None
-    if processes.rank():
-        return EXIT_DONE  # the first process measures and writes what all have learnt
     report = {
         "output_dir": arguments.output_dir,
         "conversations": len(transcripts),
@@ -215,8 +213,6 @@ def train_adapter(
     )
     history = train(student, data, schedule, partial / "work", say)
     processes.leave()
-    if processes.rank():
-        return {}
     rows, metrics = _witnesses(material, student, renderer, grown, encoder, arguments, bf16=bf16)
     for name, value in metrics.items():
         say(f"{name}: {json.dumps(value)}")

@@ -6,6 +6,7 @@ Without torchrun there is one process, and everything here answers at once.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -32,11 +33,19 @@ def join() -> None:
 
 
 def leave() -> None:
-    """Part from the other processes."""
+    """Part from the other processes: all but the first end here.
+
+    They end at once. At an orderly exit a thread of the communication that still runs aborts the process now and then
+    (seen with torch 2.13 and gloo), and torchrun would end the first process for it.
+    """
     if number() > 1:
         from torch import distributed
 
         distributed.destroy_process_group()
+    if rank():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def everyone(value: T) -> list[T]:

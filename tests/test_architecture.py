@@ -33,6 +33,9 @@ FOR_TRAINING = (
     "examples",
     "gate",
     "facts",
+    "quantities",
+    "sentences",
+    "units",
     "writer",
 )
 OWNERS: Mapping[str, tuple[str, ...]] = {
