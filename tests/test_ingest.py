@@ -269,7 +269,13 @@ def test_an_interrupt_ends_with_130_and_changes_nothing(tmp_path: Path) -> None:
     source = put(tmp_path / "faq.jsonl", rows)
     command = [sys.executable, "-m", "knowledge_base.ingest", source, "--out", str(home)]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        # What a shell starts in the background ignores SIGINT, and so would all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "loading the encoder\n"
