@@ -39,7 +39,8 @@ FLAGS = (
 PASSWORD = "correct horse battery staple"
 INPUT = "#fd-input textarea"
 MILLISECONDS = 60_000  # how long anything may take to appear
-RELOADS = 5  # of a page that also reloads itself: it does so once, which may meet more than one try
+RELOADS = 40
+PAUSE_MILLISECONDS = 250
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None and not REQUIRED, reason="Chromium is not installed (apt-get install chromium)"
@@ -137,7 +138,7 @@ def reload(page: Any) -> None:
 
     Gradio's client that lost its server in the middle of a call asks every two seconds whether it is back, and then
     calls `location.reload()`. Of two reloads that meet, Chromium refuses or aborts ours with one of these errors; the
-    page reloads itself once only, so that a later try meets nothing.
+    page reloads itself once only, so that ours meets nothing once that is through: we try again for ten seconds.
     """
     from playwright.sync_api import Error
 
@@ -149,7 +150,7 @@ def reload(page: Any) -> None:
         except Error as error:
             if not tries_left or not any(words in error.message for words in met):
                 raise
-            page.wait_for_load_state()
+            page.wait_for_timeout(PAUSE_MILLISECONDS)
 
 
 def say(page: Any, words: str, replies: int = 1) -> None:
