@@ -22,6 +22,7 @@ from chatbot.types import Understanding
 Array = NDArray[np.float32]
 OUT_OF_SCOPE = "out_of_scope"
 NEAREST = 5  # examples that a message is compared with
+SHARE_FLOOR = 0.02  # the least share of an intent that counts, see `kernel_logits`
 ROWS_FILE, LABELS_FILE = "labels.safetensors", "labels.json"
 
 
@@ -43,6 +44,19 @@ def nearness(vectors: NDArray[Any], examples: NDArray[Any], hidden: NDArray[np.b
         cosines = np.where(hidden, -1.0, cosines)
     nearest = -np.sort(-cosines, axis=-1)[:, :NEAREST]
     return np.stack([nearest[:, 0], nearest.mean(axis=-1)], axis=-1)
+
+
+def kernel(vectors: NDArray[Any], examples: NDArray[Any], width: float) -> NDArray[Any]:
+    """Return the (n, n_examples) Gaussian kernel exp(-width * squared distance) of unit vectors."""
+    return np.asarray(np.exp(2 * width * (np.minimum(vectors @ examples.T, 1.0) - 1.0)))
+
+
+def kernel_logits(shares: NDArray[Any]) -> NDArray[Any]:
+    """Return logits for (..., n_intents) shares that a least-squares fit gives each intent, about 0 to 1.
+
+    Their logarithm, since the fit foresees probabilities; what is under the floor keeps its order only.
+    """
+    return np.asarray(np.log(np.maximum(shares, SHARE_FLOOR)) + SHARE_FLOOR * shares)
 
 
 def log_odds(logprobs: NDArray[Any]) -> NDArray[Any]:
@@ -75,9 +89,11 @@ def novelty_features(fused: NDArray[Any], near: NDArray[Any], near_new: NDArray[
 class LabelRows:
     """The rows and fitted numbers of one adapter.
 
-    `rows[set]` is (n_labels, hidden size) float32; `rows["encoder_intent"]` is (n_intents, encoder dimension), and
-    `rows["encoder_examples"]` holds unit vectors of what was asked in scope, (n_examples, encoder dimension).
-    `sets[set]` names the labels in row order. `temperature[set]` divides log-probabilities of that witness.
+    `rows[set]` is (n_labels, hidden size) float32. The encoder's witness is `encoder_intent` (n_intents, encoder
+    dimension) with `encoder_bias`, and a kernel regression: `kernel_messages` (n_messages, encoder dimension) unit vectors
+    with `kernel_weights` (n_messages, n_intents). `encoder_examples` holds unit vectors of what was asked in scope,
+    (n_examples, encoder dimension). `sets[set]` names the labels in row order. `temperature[set]` divides the model's
+    log-probabilities. `encoder_pool` holds the kernel's width and the weights of `linear` and `kernel` logits.
     `fusion` holds the weights of `model` and `encoder`, `fusion_bias` (n_intents,) what is added to each intent; `scope`
     the weights of `scope_features` and `novelty` those of `novelty_features`, bias last.
     """
@@ -87,6 +103,7 @@ class LabelRows:
     temperature: Mapping[str, float]
     encoder_bias: Array
     encoder_sha256: str
+    encoder_pool: Mapping[str, float]
     fusion: Mapping[str, float]
     fusion_bias: Array
     scope: tuple[float, ...] = ()
@@ -96,9 +113,11 @@ class LabelRows:
         """Return the model's calibrated log-probabilities from its (..., n_intents) raw ones."""
         return log_softmax(logprobs / self.temperature.get("intent", 1.0))
 
-    def encoder_logits(self, vectors: NDArray[Any]) -> NDArray[Any]:
-        """Return the encoder's (..., n_intents) logits for (..., dim) unit vectors."""
-        return np.asarray(vectors @ self.rows["encoder_intent"].T + self.encoder_bias)
+    def encoder_intent(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """Return the encoder's calibrated log-probabilities, (..., n_intents) for (..., dim) unit vectors."""
+        linear = vectors @ self.rows["encoder_intent"].T + self.encoder_bias
+        shares = kernel(vectors, self.rows["kernel_messages"], self.encoder_pool["width"]) @ self.rows["kernel_weights"]
+        return log_softmax(self.encoder_pool["linear"] * linear + self.encoder_pool["kernel"] * kernel_logits(shares))
 
     def fused(self, model: NDArray[Any], encoder: NDArray[Any]) -> NDArray[Any]:
         """Return the log-probabilities of both witnesses together (a logarithmic opinion pool)."""
@@ -149,8 +168,7 @@ class LabelRows:
         if "intent" not in read:
             return Understanding(next_step=steps)
         model = self.model_intent(read["intent"])
-        logits = self.encoder_logits(vector)
-        encoder = log_softmax(logits / self.temperature["encoder_intent"])
+        encoder = self.encoder_intent(vector)
         fused = self.fused(model, encoder)
         scope = self.out_of_scope(fused[None], vector[None])
         names, together = self.with_new(fused[None], vector[None], examples or {})
@@ -176,11 +194,19 @@ class LabelRows:
         """Write `labels.safetensors` and `labels.json`."""
         from safetensors.numpy import save_file
 
-        save_file({name: np.ascontiguousarray(rows) for name, rows in self.rows.items()}, folder / ROWS_FILE)
+        kept = {
+            name: np.ascontiguousarray(rows, np.float16 if name == "kernel_messages" else np.float32)
+            for name, rows in self.rows.items()
+        }
+        save_file(kept, folder / ROWS_FILE)
         facts = {
             "sets": {name: list(labels) for name, labels in self.sets.items()},
             "temperature": dict(self.temperature),
-            "encoder": {"sha256": self.encoder_sha256, "bias": [float(b) for b in self.encoder_bias]},
+            "encoder": {
+                "sha256": self.encoder_sha256,
+                "bias": [float(b) for b in self.encoder_bias],
+                "pool": dict(self.encoder_pool),
+            },
             "fusion": {**self.fusion, "bias": [float(b) for b in self.fusion_bias]},
             "out_of_scope": list(self.scope),
             "novelty": list(self.novelty),
@@ -207,7 +233,8 @@ class LabelRows:
                 temperature={str(name): float(value) for name, value in facts["temperature"].items()},
                 encoder_bias=np.asarray(facts["encoder"]["bias"], np.float32),
                 encoder_sha256=str(facts["encoder"]["sha256"]),
-                fusion={name: float(facts["fusion"][name]) for name in ("model", "encoder")} if facts["fusion"] else {},
+                encoder_pool=_numbers(facts["encoder"]["pool"], ("width", "linear", "kernel")),
+                fusion=_numbers(facts["fusion"], ("model", "encoder")),
                 fusion_bias=np.asarray(facts["fusion"]["bias"], np.float32),
                 scope=tuple(float(value) for value in facts["out_of_scope"]),
                 novelty=tuple(float(value) for value in facts["novelty"]),
@@ -221,12 +248,26 @@ class LabelRows:
         wanted: dict[str, Sequence[str]] = {**self.sets}
         if "intent" in self.sets:
             wanted["encoder_intent"] = self.sets["intent"]
+            if not {"kernel_messages", "kernel_weights"} <= set(self.rows):
+                raise AdapterError(f"{folder}: expected kernel_messages and kernel_weights. Train the adapter again.")
         for name, labels in wanted.items():
             n_rows = len(self.rows.get(name, ()))
             if n_rows != len(labels):
                 raise AdapterError(
                     f"{folder}: expected {len(labels)} rows for {name}, got {n_rows}. Train the adapter again."
                 )
+        if "intent" in self.sets:
+            found = self.rows["kernel_weights"].shape
+            expected = (len(self.rows["kernel_messages"]), len(self.sets["intent"]))
+            if found != expected:
+                raise AdapterError(
+                    f"{folder}: expected kernel_weights of shape {expected}, got {found}. Train the adapter again."
+                )
+
+
+def _numbers(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """Return the named numbers; an adapter without intents has none of them."""
+    return {name: float(facts[name]) for name in names} if facts else {}
 
 
 def _ordered(names: Sequence[str], logprobs: NDArray[Any]) -> dict[str, float]:

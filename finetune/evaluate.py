@@ -170,12 +170,10 @@ def _labelled(
 def _both(
     rows: LabelRows, read: Any, encoder: Encoder, messages: Sequence[Message], added: Mapping[str, Array]
 ) -> Readings:
-    from chatbot.labels import log_softmax
-
     raw = np.array([read[(m.transcript.id, m.index)] for m in messages], np.float64)
     model = rows.model_intent(raw)
     vectors = encoder.encode_queries([m.transcript.messages[m.index].content for m in messages])
-    encoded = log_softmax(rows.encoder_logits(vectors) / rows.temperature["encoder_intent"])
+    encoded = rows.encoder_intent(vectors)
     fused = rows.fused(model, encoded)
     scope = rows.out_of_scope(fused, vectors)
     names, both = rows.with_new(fused, vectors, added)

@@ -11,13 +11,16 @@ from numpy.typing import NDArray
 
 from chatbot.labels import LabelRows, log_softmax
 from finetune.data import human_action
+from finetune.kernel import fit_kernel
 from finetune.reading import EVIDENCE_HEAD, ReadTrees
 from finetune.scope import fit_novelty, fit_scope, keep_examples
-from finetune.witness import fit_fusion, fit_linear, fit_temperature
+from finetune.witness import fit_fusion, fit_linear, fit_pool, fit_temperature
 
 if TYPE_CHECKING:
     from finetune.data import Labels, Lesson
+    from finetune.kernel import KernelWitness
     from finetune.material import Material
+    from finetune.witness import LinearWitness
     from knowledge_base.encoder import Encoder
 
 Array = NDArray[Any]
@@ -60,32 +63,51 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
     sets = dict(material.labels.sets)
     temperature = {name: _temperature(material, read, name) for name in sets}
     if "intent" not in sets:
-        return LabelRows(
-            sets, _float32(rows), temperature, np.zeros(0, np.float32), encoder.sha256, {}, np.zeros(0, np.float32)
-        )
+        none = np.zeros(0, np.float32)
+        return LabelRows(sets, _float32(rows), temperature, none, encoder.sha256, {}, {}, none)
     train = labelled(material.part("train"), material.labels, "intent")
     held = labelled(material.part("calibration"), material.labels, "intent")
     vectors, held_vectors = encoder.encode_queries(train.texts), encoder.encode_queries(held.texts)
     linear = fit_linear(vectors, train.targets, (held_vectors, held.targets))
-    logits = linear.logits(held_vectors)
-    temperature["encoder_intent"] = fit_temperature(logits, held.targets)
+    kernel = fit_kernel(vectors, train.targets, (held_vectors, held.targets), seed)
+    pool, encoder_logprobs = _pooled(linear, kernel, held_vectors, held.targets)
     model = _matched(read.rows("intent"), held.places, len(sets["intent"]))
     model = log_softmax(model / temperature["intent"])
-    encoder_logprobs = log_softmax(logits / temperature["encoder_intent"])
     fusion = fit_fusion(model, encoder_logprobs, held.targets)
     fused = log_softmax(fusion.weights["model"] * model + fusion.weights["encoder"] * encoder_logprobs + fusion.bias)
     kept = keep_examples(vectors, train.targets, sets["intent"], seed)
     return LabelRows(
         sets,
-        _float32({**rows, "encoder_intent": linear.rows, "encoder_examples": kept.vectors}),
+        _float32(
+            {
+                **rows,
+                "encoder_intent": linear.rows,
+                "encoder_examples": kept.vectors,
+                "kernel_messages": kernel.messages,
+                "kernel_weights": kernel.weights,
+            }
+        ),
         temperature,
         np.asarray(linear.bias, np.float32),
         encoder.sha256,
+        {"width": kernel.width, **pool},
         fusion.weights,
         np.asarray(fusion.bias, np.float32),
         fit_scope(fused, held_vectors, held.targets, sets["intent"], kept),
         fit_novelty(fused, held_vectors, held.targets, kept, (vectors, train.targets), seed),
     )
+
+
+def _pooled(
+    linear: LinearWitness, kernel: KernelWitness, vectors: Array, targets: Array
+) -> tuple[dict[str, float], Array]:
+    """Weigh the encoder's two regressions; returns their weights and the log-probabilities of both together."""
+    logits = {"linear": linear.logits(vectors), "kernel": kernel.logits(vectors)}
+    calm = {name: fit_temperature(values, targets) for name, values in logits.items()}
+    first, second = (log_softmax(values / calm[name]) for name, values in logits.items())
+    weights = fit_pool(first, second, targets)
+    pool = {name: float(weight / calm[name]) for name, weight in zip(logits, weights, strict=True)}
+    return pool, log_softmax(sum(weight * logits[name] for name, weight in pool.items()))
 
 
 def measure(material: Material, read: ReadTrees, rows: LabelRows, encoder: Encoder) -> dict[str, Any]:
@@ -95,8 +117,7 @@ def measure(material: Material, read: ReadTrees, rows: LabelRows, encoder: Encod
         held = labelled(material.part("test"), material.labels, "intent")
         if held.places:
             model = rows.model_intent(_matched(read.rows("intent"), held.places, len(rows.sets["intent"])))
-            logits = rows.encoder_logits(encoder.encode_queries(held.texts))
-            encoded = log_softmax(logits / rows.temperature["encoder_intent"])
+            encoded = rows.encoder_intent(encoder.encode_queries(held.texts))
             found["intent"] = {
                 "n": len(held.places),
                 "both": _accuracy(rows.fused(model, encoded), held.targets),

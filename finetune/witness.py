@@ -132,6 +132,11 @@ def fit_fusion(model: Array, encoder: Array, targets: Array) -> Fusion:
     return Fusion({"model": float(found[0]), "encoder": float(found[1])}, found[2:])
 
 
+def fit_pool(first: Array, second: Array, targets: Array) -> Array:
+    """Return the weights of two witnesses' (n, n_labels) log-probabilities, 0.5 each without data; see `fit_fusion`."""
+    return _pool(first, second, targets, np.inf)[:2] if len(targets) else np.array([0.5, 0.5])
+
+
 def _pooled(pool: Array, model: Array, encoder: Array) -> Array:
     return log_softmax(pool[0] * model + pool[1] * encoder + pool[2:])
 

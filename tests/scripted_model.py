@@ -74,10 +74,13 @@ def scripted_model(base: Path) -> tuple[DialogueModel, ScriptedEngine]:
         {
             **{name: np.zeros((len(labels), 4), np.float32) for name, labels in SETS.items()},
             "encoder_intent": np.zeros((n_intents, encoder.dimension), np.float32),
+            "kernel_messages": np.zeros((0, encoder.dimension), np.float32),
+            "kernel_weights": np.zeros((0, n_intents), np.float32),
         },
-        dict.fromkeys((*SETS, "encoder_intent"), 1.0),
+        dict.fromkeys(SETS, 1.0),
         np.zeros(n_intents, np.float32),
         encoder.sha256,
+        {"width": 1.0, "linear": 1.0, "kernel": 1.0},
         {"model": 1.0, "encoder": 1.0},
         np.zeros(n_intents, np.float32),
     )

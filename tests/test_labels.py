@@ -32,10 +32,13 @@ def made(seed: int = 0, scope: tuple[float, ...] = (0.5, -1.0, 2.0, 0.25, -3.0),
             "support": rows(3, 6),
             "encoder_intent": rows(n_intents, 9),
             "encoder_examples": rows(7, 9),
+            "kernel_messages": (rows(5, 9) / 4).astype(np.float16).astype(np.float32),
+            "kernel_weights": rows(5, n_intents),
         },
-        temperature={"intent": 1.5, "next_step": 0.7, "support": 2.0, "encoder_intent": 0.25},
+        temperature={"intent": 1.5, "next_step": 0.7, "support": 2.0},
         encoder_bias=rng.standard_normal(n_intents).astype(np.float32),
         encoder_sha256="e" * 64,
+        encoder_pool={"width": 1.5, "linear": 4.0, "kernel": 0.5},
         fusion={"model": 0.75, "encoder": 1.25},
         fusion_bias=rng.standard_normal(n_intents).astype(np.float32),
         scope=scope,
@@ -57,9 +60,10 @@ def test_what_is_saved_reads_back(
     rows = made(seed, (1.0, 2.0, 3.0, 4.0, 5.0) if scope else (), n_intents)
     rows.save(folder)
     again = LabelRows.load(folder)
-    assert (again.sets, again.temperature, again.fusion, again.scope, again.novelty) == (
+    assert (again.sets, again.temperature, again.encoder_pool, again.fusion, again.scope, again.novelty) == (
         rows.sets,
         rows.temperature,
+        rows.encoder_pool,
         rows.fusion,
         rows.scope,
         rows.novelty,
@@ -79,6 +83,7 @@ def test_what_is_saved_reads_back(
         lambda facts: facts["sets"].update(extra=["a"]),
         lambda facts: facts.pop("fusion"),
         lambda facts: facts.update(encoder={"sha256": "x", "bias": ["many"]}),
+        lambda facts: facts["encoder"]["pool"].pop("width"),
         lambda facts: facts.update(temperature=[1.0]),
     ],
 )
@@ -115,7 +120,10 @@ def test_a_message_means_what_both_witnesses_say_weighed_as_fitted(seed: int) ->
     vector /= np.linalg.norm(vector)
     understood = rows.understand(read, vector)
     model = softmax(read["intent"] / 1.5)
-    encoder = softmax((rows.rows["encoder_intent"] @ vector + rows.encoder_bias) / 0.25)
+    messages = rows.rows["kernel_messages"]
+    shares = np.exp(-1.5 * (1 + 1 - 2 * messages @ vector)) @ rows.rows["kernel_weights"]
+    kernel = np.log(np.maximum(shares, 0.02)) + 0.02 * shares
+    encoder = softmax(4.0 * (rows.rows["encoder_intent"] @ vector + rows.encoder_bias) + 0.5 * kernel)
     both = model**0.75 * encoder**1.25 * np.exp(rows.fusion_bias)
     for found, expected in (
         (understood.intent_model, model),

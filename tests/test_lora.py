@@ -178,9 +178,9 @@ def test_an_adapter_folder_holds_a_plain_lora_adapter_the_labels_and_what_the_ru
     assert config["base_model_name_or_path"] == "pypi:tiny"
     assert tensor_types(trained / "adapter_model.safetensors") == {"BF16"}
     assert all("lora_" in name for name in load_file(trained / "adapter_model.safetensors"))
-    assert {name: rows.shape[0] for name, rows in load_arrays(trained / "labels.safetensors").items()} == {
-        "intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3, "encoder_examples": 24,
-    }  # fmt: skip
+    sizes = {name: rows.shape[0] for name, rows in load_arrays(trained / "labels.safetensors").items()}
+    assert sizes.pop("kernel_messages") == sizes.pop("kernel_weights") > 24
+    assert sizes == {"intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3, "encoder_examples": 24}
     assert not trained.with_name("adapter.partial").exists()
 
 

@@ -53,6 +53,7 @@ def fitted() -> LabelRows:
         temperature={},
         encoder_bias=np.zeros(N, np.float32),
         encoder_sha256="e" * 64,
+        encoder_pool={},
         fusion={"model": 0.5, "encoder": 0.5},
         fusion_bias=np.zeros(N, np.float32),
         scope=fit_scope(fused, *held, LABELS, kept),

@@ -67,10 +67,16 @@ class Server:
         rows = {name: np.zeros((n, 8), np.float32) for name, n in SIZES.items()}
         labels = LabelRows(
             LABELS.sets,
-            {**rows, "encoder_intent": np.zeros((3, 8), np.float32)},
-            {"intent": 1.0, "next_step": 1.0, "support": 1.0, "encoder_intent": 1.0},
+            {
+                **rows,
+                "encoder_intent": np.zeros((3, 8), np.float32),
+                "kernel_messages": np.zeros((0, 8), np.float32),
+                "kernel_weights": np.zeros((0, 3), np.float32),
+            },
+            {"intent": 1.0, "next_step": 1.0, "support": 1.0},
             np.zeros(3, np.float32),
             encoder.sha256,
+            {"width": 1.0, "linear": 1.0, "kernel": 1.0},
             {"model": 0.5, "encoder": 0.5},
             np.zeros(3, np.float32),
         )

@@ -1,0 +1,73 @@
+"""Kernel regression on the encoder: what an intent's messages say together, beside the line that parts them.
+
+Kernel ridge regression of the labels (Saunders, Gammerman and Vovk 1998) foresees a share of each intent; it was
+right more often than logistic regression on every set that was tried (docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chatbot.labels import kernel, kernel_logits, log_softmax
+from finetune.witness import cross_entropy, fit_temperature
+
+Array = NDArray[Any]
+WIDTHS, RIDGES = (0.5, 1.0, 2.0, 4.0), (0.1, 0.3, 1.0)  # that are tried
+LEARNT_FROM = 12_000  # different messages at most: memory grows with their square, 1.2 GB a matrix
+TRIED_ON = 4_000  # messages by which width and ridge are chosen
+
+
+@dataclass(frozen=True, slots=True)
+class KernelWitness:
+    """A fitted kernel regression: `messages` (n, dim) unit vectors, `weights` (n, n_labels), and the kernel's `width`."""
+
+    messages: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    width: float
+
+    def logits(self, vectors: Array) -> Array:
+        """Return (n, n_labels) logits for (n, dim) unit vectors."""
+        return kernel_logits(kernel(vectors, self.messages, self.width) @ self.weights)
+
+
+def fit_kernel(vectors: Array, targets: Array, held_out: tuple[Array, Array], seed: int) -> KernelWitness:
+    """Fit the shares of (n, n_labels) target distributions on (n, dim) unit vectors.
+
+    Width and ridge are those with the lowest cross-entropy on the held-out vectors and targets, after a temperature;
+    without any, the middle ones. Beyond LEARNT_FROM different messages the most frequent are learnt from, and of
+    those that came once some by `seed`.
+    """
+    messages, inverse, counts = np.unique(np.float16(vectors), axis=0, return_inverse=True, return_counts=True)
+    shares = np.zeros((len(messages), targets.shape[1]))
+    np.add.at(shares, inverse.ravel(), targets)
+    shares /= counts[:, None]
+    order = np.lexsort((np.random.default_rng(seed).random(len(counts)), -counts))[:LEARNT_FROM]
+    messages, shares, counts = messages[order].astype(np.float32), shares[order], counts[order]
+    best: tuple[float, float, float] | None = None
+    for width, ridge in product(WIDTHS, RIDGES) if len(held_out[1]) else ((1.0, 0.3),):
+        tried = _solved(messages[:TRIED_ON], shares[:TRIED_ON], counts[:TRIED_ON], width, ridge)
+        logits = tried.logits(held_out[0])
+        loss = cross_entropy(log_softmax(logits / fit_temperature(logits, held_out[1])), held_out[1])
+        if best is None or loss < best[0]:
+            best = (loss, width, ridge)
+    if best is None:
+        raise AssertionError("nothing is tried")
+    return _solved(messages, shares, counts, best[1], best[2])
+
+
+def _solved(messages: NDArray[np.float32], shares: Array, counts: Array, width: float, ridge: float) -> KernelWitness:
+    """Solve (K + ridge / counts) weights = shares; a message that came n times counts n times."""
+    from scipy.linalg import cho_factor, cho_solve
+
+    if not len(messages):
+        return KernelWitness(messages, np.zeros(shares.shape, np.float32), width)
+    exact = messages.astype(np.float64)
+    gram = kernel(exact, exact, width)
+    gram[np.diag_indices(len(gram))] += ridge / counts
+    weights = cho_solve(cho_factor(gram, overwrite_a=True, check_finite=False), shares, check_finite=False)
+    return KernelWitness(messages, np.asarray(weights, np.float32), width)
