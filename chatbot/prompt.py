@@ -85,6 +85,10 @@ class Renderer:
         head = self._user if message.role == "user" else self.reply_head
         return [*head, *self._tokenizer.content(clean(message.content))[: self.trunk_tokens // 2], *self._close]
 
+    def words(self, segment: Sequence[int]) -> tuple[int, int]:
+        """Return where the content of a customer's segment U begins and ends, exclusive."""
+        return len(self._user), len(segment) - len(self._close)
+
     def firsts(self, segments: Sequence[Sequence[int]]) -> list[int]:
         """Return, for the trunk up to each segment, the index of the first segment that is kept.
 

@@ -41,6 +41,8 @@ class LoraArguments:
     lora_r: int = _flag(16, "rank of the adapter, at most 32")
     lora_alpha: int = _flag(32, "scale of the adapter: alpha / r")
     lora_dropout: float = _flag(0.0, "dropout before the adapter")
+    word_dropout: float = _flag(0.15, "share of a message's words that a pass hides where only labels are read")
+    label_smoothing_factor: float = _flag(0.1, "share of a label's target that is spread over all labels of its set")
     use_rslora: bool = _flag(False, "divide the scale by the root of the rank: alpha / sqrt(r)")
     use_dora: bool = _flag(False, "refused: an adapter is plain LoRA, which every server can load")
     lora_modules_to_save: tuple[str, ...] = _flag((), "refused: an adapter holds no whole modules", nargs="+")
@@ -156,8 +158,9 @@ def _check(arguments: LoraArguments) -> None:
     if a.lora_modules_to_save:
         names = " ".join(a.lora_modules_to_save)
         raise InputError(f"--lora_modules_to_save: expected none, got {names}. Name them in --lora_target_modules.")
-    if not 0 <= a.lora_dropout < 1:
-        raise InputError(f"--lora_dropout: expected 0 to below 1, got {a.lora_dropout}.")
+    for name in ("lora_dropout", "word_dropout", "label_smoothing_factor"):
+        if not 0 <= getattr(a, name) < 1:
+            raise InputError(f"--{name}: expected 0 to below 1, got {getattr(a, name)}.")
     if len(a.split) != 3 or any(share < 0 for share in a.split) or abs(sum(a.split) - 1) > 1e-6 or a.split[0] <= 0:
         raise InputError(f"--split: expected three shares that sum to 1, got {' '.join(str(s) for s in a.split)}.")
     if a.bf16.lower() not in ("auto", "true", "false"):

@@ -276,9 +276,12 @@ def _tree(
             nodes.append(Node(trunk, tuple(segments[index])))
             trunk = len(nodes) - 1
         elif message.role == "user":
-            nodes.append(Node(trunk, tuple(segments[index])))
-            trunk = len(nodes) - 1
             turn = by_message.get(index)
+            # Where entries are shown, or a reply is written, every word counts.
+            reads_only = not (turn and (turn.evidence or turn.writes))
+            hideable = renderer.words(segments[index]) if reads_only else (0, 0)
+            nodes.append(Node(trunk, tuple(segments[index]), hideable=hideable))
+            trunk = len(nodes) - 1
             if turn:
                 _add_evidence(nodes, trunk, turn, renderer, labels)
             followed = index + 1 < len(messages) and messages[index + 1].role == "assistant"

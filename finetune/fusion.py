@@ -107,7 +107,7 @@ def _pooled(
     first, second = (log_softmax(values / calm[name]) for name, values in logits.items())
     weights = fit_pool(first, second, targets)
     pool = {name: float(weight / calm[name]) for name, weight in zip(logits, weights, strict=True)}
-    return pool, log_softmax(sum(weight * logits[name] for name, weight in pool.items()))
+    return pool, log_softmax(pool["linear"] * logits["linear"] + pool["kernel"] * logits["kernel"])
 
 
 def measure(material: Material, read: ReadTrees, rows: LabelRows, encoder: Encoder) -> dict[str, Any]:

@@ -42,12 +42,13 @@ def fit_kernel(vectors: Array, targets: Array, held_out: tuple[Array, Array], se
     without any, the middle ones. Beyond LEARNT_FROM different messages the most frequent are learnt from, and of
     those that came once some by `seed`.
     """
-    messages, inverse, counts = np.unique(np.float16(vectors), axis=0, return_inverse=True, return_counts=True)
-    shares = np.zeros((len(messages), targets.shape[1]))
+    halves = np.asarray(vectors, np.float16)  # as they are kept
+    unique, inverse, counts = np.unique(halves, axis=0, return_inverse=True, return_counts=True)
+    shares = np.zeros((len(unique), targets.shape[1]))
     np.add.at(shares, inverse.ravel(), targets)
     shares /= counts[:, None]
     order = np.lexsort((np.random.default_rng(seed).random(len(counts)), -counts))[:LEARNT_FROM]
-    messages, shares, counts = messages[order].astype(np.float32), shares[order], counts[order]
+    messages, shares, counts = unique[order].astype(np.float32), shares[order], counts[order]
     best: tuple[float, float, float] | None = None
     for width, ridge in product(WIDTHS, RIDGES) if len(held_out[1]) else ((1.0, 0.3),):
         tried = _solved(messages[:TRIED_ON], shares[:TRIED_ON], counts[:TRIED_ON], width, ridge)

@@ -184,7 +184,7 @@ def train_adapter(
         raise InputError("--dataset: expected labels or replies to learn from, found none that can be used.")
     n_labels = {name: len(labels) for name, labels in material.labels.sets.items()}
     say(f"{count_tokens(rounds[0]):,} tokens a pass, bfloat16 {'on' if bf16 else 'off'}")
-    student = Student(_peft(load_base(base.folder, bf16=bf16), arguments), n_labels)
+    student = Student(_peft(load_base(base.folder, bf16=bf16), arguments), n_labels, arguments.label_smoothing_factor)
     validation = _sample(grown["calibration"], count_tokens(rounds[0]) // 5)
     data = TrainingData(tuple(renderer.system), rounds, validation, n_labels)
     taught = repr((material.labels.sets, material.part("train"))).encode()
@@ -209,6 +209,7 @@ def train_adapter(
         seed=arguments.seed,
         bf16=bf16,
         report_to=arguments.report_to,
+        word_dropout=arguments.word_dropout,
         max_grad_norm=arguments.max_grad_norm,
     )
     history = train(student, data, schedule, partial / "work", say)

@@ -45,6 +45,7 @@ class Schedule:
     seed: int
     bf16: bool
     report_to: str
+    word_dropout: float = 0.0
     max_grad_norm: float = 1.0
 
 
@@ -55,7 +56,7 @@ class Packs(Dataset[Pack]):
     """
 
     def __init__(self, data: TrainingData, schedule: Schedule, steps: int = 0) -> None:
-        self._system = data.system
+        self._system, self._schedule = data.system, schedule
         self._groups: list[list[Tree]] = []
         for number in range(math.ceil(schedule.passes)):
             order = list(data.train[number % len(data.train)])
@@ -70,7 +71,8 @@ class Packs(Dataset[Pack]):
         return len(self._groups)
 
     def __getitem__(self, index: int) -> Pack:
-        return pack(self._system, self._groups[index])
+        schedule = self._schedule
+        return pack(self._system, self._groups[index], schedule.word_dropout, (schedule.seed, index))
 
 
 def number_of_steps(data: TrainingData, schedule: Schedule) -> int:

@@ -24,11 +24,15 @@ LORA_PREFIX, ROWS_PREFIX = "lora_", "rows."
 
 
 class Student(nn.Module):
-    """A PEFT model and one (n_labels, hidden size) row matrix a label set."""
+    """A PEFT model and one (n_labels, hidden size) row matrix a label set.
 
-    def __init__(self, model: Any, n_labels: Mapping[str, int]) -> None:
+    `label_smoothing` is the share of a label's target that is spread over all labels of its set while training
+    (Szegedy et al. 2016, arXiv 1512.00567).
+    """
+
+    def __init__(self, model: Any, n_labels: Mapping[str, int], label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.model = model
+        self.model, self._smoothing = model, label_smoothing
         self._config = model.get_base_model().config
         size, device = self._config.hidden_size, next(model.parameters()).device
         self.rows = nn.ParameterDict(
@@ -84,7 +88,7 @@ class Student(nn.Module):
         found: dict[str, Tensor] = {}
         losses: list[Tensor] = []
         for name, logits in self.label_logits(states, pack).items():
-            each = cross_entropy(logits, pack[f"{name}.targets"], reduction="none")
+            each = cross_entropy(logits, pack[f"{name}.targets"], reduction="none", label_smoothing=self._smoothing)
             found[f"{name}_loss"], found[f"{name}_count"] = each.sum().detach(), torch.tensor(len(each))
             losses.append(each.mean())
         if len(pack["targets"]):

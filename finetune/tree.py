@@ -21,7 +21,8 @@ class Node:
     """A segment behind its parent (an index into the tree's nodes, or ROOT for the system text).
 
     The first `n_written` ids are targets of the next-token loss. `labels` maps a set to the target
-    distribution {label index: weight} read at the last id. `key` says what the node stands for.
+    distribution {label index: weight} read at the last id. `key` says what the node stands for. The ids from
+    `hideable[0]` up to `hideable[1]`, exclusive, are words that a pass may hide (see `pack`).
     """
 
     parent: int
@@ -29,6 +30,7 @@ class Node:
     n_written: int = 0
     labels: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
     key: tuple[int, str] = (0, "")
+    hideable: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,13 @@ class Pack:
     readings: tuple[Reading, ...]
 
 
-def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
-    """Flatten trees under one system text."""
+def pack(system: Sequence[int], trees: Sequence[Tree], hidden: float = 0.0, seed: Sequence[int] = (0,)) -> Pack:
+    """Flatten trees under one system text.
+
+    With `hidden` each hideable id is hidden from all others with this probability, drawn by `seed` (word dropout,
+    Iyyer et al. 2015, "Deep Unordered Composition"); never all that a node has. Positions stay as they are.
+    """
+    chance = np.random.default_rng(seed)
     n = len(system) + sum(tree.n_tokens for tree in trees)
     ids, positions = np.zeros(n, np.int64), np.zeros(n, np.int64)
     visible = np.zeros((n, n), np.bool_)
@@ -82,6 +89,7 @@ def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
     readings: list[Reading] = []
     sources: list[int] = []
     targets: list[int] = []
+    drawn: list[NDArray[np.int64]] = []
     for tree in trees:
         ends: list[int] = []  # for each node, the place of its last id
         for node in tree.nodes:
@@ -92,6 +100,8 @@ def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
             positions[span] = positions[before] + 1 + np.arange(size)
             visible[span] = visible[before]
             visible[span, span] = np.tril(np.ones((size, size), np.bool_))
+            if hidden:
+                drawn.append(at + node.hideable[0] + _drawn(chance, node.hideable[1] - node.hideable[0], hidden))
             for offset in range(node.n_written):
                 sources.append(before if offset == 0 else at + offset - 1)
                 targets.append(node.ids[offset])
@@ -99,7 +109,17 @@ def pack(system: Sequence[int], trees: Sequence[Tree]) -> Pack:
                 readings.append(Reading(at + size - 1, tree.id, node.key, node.labels))
             at += size
             ends.append(at - 1)
+    if drawn:
+        gone = np.concatenate(drawn)
+        visible[:, gone] = False
+        visible[gone, gone] = True  # attention needs something to look at
     return Pack(ids, positions, visible, np.asarray(sources, np.int64), np.asarray(targets, np.int64), tuple(readings))
+
+
+def _drawn(chance: np.random.Generator, n: int, share: float) -> NDArray[np.int64]:
+    """Return which of n places are hidden; none where all would be."""
+    places = np.flatnonzero(chance.random(n) < share)
+    return places if len(places) < n else places[:0]
 
 
 def group(trees: Sequence[Tree], pack_tokens: int) -> list[list[Tree]]:

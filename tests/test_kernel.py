@@ -21,7 +21,8 @@ NONE = (np.zeros((0, 6)), np.zeros((0, 3)))
 
 def unit(vectors: Array) -> Array:
     """Return rows of length one that half precision holds as they are."""
-    return np.float16(vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float64)
+    rows = np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float16)
+    return rows.astype(np.float64)
 
 
 def asked(seed: int, n: int = 40) -> tuple[Array, Array]:
