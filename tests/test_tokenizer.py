@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
 
 from chatbot.engines.bases import Base
 from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
@@ -56,6 +57,23 @@ def test_a_word_that_is_an_added_token_and_a_piece_of_the_vocabulary_is_spelt_ou
     ids = tokenizer.content("return")
     assert tokenizer.added_ids.isdisjoint(ids)
     assert tokenizer.text(ids) == "return"
+
+
+def test_a_new_line_that_is_an_added_token_is_written_as_its_byte_and_the_words_around_it_stay_whole(
+    tmp_path: Path,
+) -> None:
+    pieces = ["\n", "<e>", "<0x0A>", "h", "i", "y", "o", "hi", "yo"]
+    model = models.BPE({piece: i for i, piece in enumerate(pieces)}, [("h", "i"), ("y", "o")], byte_fallback=True)
+    tokenizer = Tokenizer(model)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    tokenizer.add_tokens(["\n"])
+    tokenizer.add_special_tokens(["<e>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    base = BaseTokenizer(tmp_path)
+    assert base.added_ids == {0, 1}
+    assert base.content("hi\nyo") == [7, 2, 8]
+    assert base.text(base.content("hi\nyo")) == "hi\nyo"
+    assert base.frame("\n") == [0], "our own marks may hold it"
 
 
 def test_text_leaves_added_tokens_out(tiny_base: Path) -> None:

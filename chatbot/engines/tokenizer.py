@@ -15,8 +15,8 @@ class BaseTokenizer:
     """Tokenises for a base model folder; implements `chatbot.prompt.Tokenizer`.
 
     Content goes through a copy of the tokenizer that knows no added tokens, so a text such as
-    `<|im_start|>` becomes ordinary pieces. Should a base's vocabulary still hold such a piece (unigram
-    models may), the text is tokenised character by character instead.
+    `<|im_start|>` becomes ordinary pieces. Should a base's vocabulary still hold such a piece, that piece
+    is spelt out: in Gemma's even a new line is an added token, of which only its byte is ordinary.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,11 +36,21 @@ class BaseTokenizer:
 
     def content(self, text: str) -> list[int]:
         """Return the ids of a text that is data; none of them is an added token's."""
-        ids: list[int] = self._plain.encode(text, add_special_tokens=False).ids
-        if self.added_ids.isdisjoint(ids):
-            return ids
-        single = [i for c in text for i in self._plain.encode(c, add_special_tokens=False).ids]
-        return [i for i in single if i not in self.added_ids]
+        found = self._plain.encode(text, add_special_tokens=False)
+        ids: list[int] = []
+        for one, (begins, ends) in zip(found.ids, found.offsets, strict=True):
+            ids += self._spelt(text[begins:ends]) if one in self.added_ids else [one]
+        return ids
+
+    def _spelt(self, piece: str) -> list[int]:
+        """Return the ids of a piece character by character, or byte by byte where a character is an added token too."""
+        ids: list[int] = []
+        for character in piece:
+            own = self._plain.encode(character, add_special_tokens=False).ids
+            if not self.added_ids.isdisjoint(own):
+                own = [self._plain.token_to_id(f"<0x{byte:02X}>") for byte in character.encode()]
+            ids += [one for one in own if one is not None and one not in self.added_ids]
+        return ids
 
     def frame(self, text: str) -> list[int]:
         """Return the ids of our own marks, in which added tokens are meant."""
