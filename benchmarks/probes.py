@@ -20,22 +20,20 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from batch import Job, write_all
-from public_sets import wilson
+from probe_counts import Case, Written, counted, follows, kinds, lines, share, summary
 
-from chatbot import gate
 from chatbot.ask import ask
 from chatbot.bot import SEARCHED_ENTRIES, Bot, Parts
 from chatbot.config import load_settings
 from chatbot.model import SHOWN_ENTRIES, DialogueModel
 from chatbot.parts import find_parts, load_parts
 from chatbot.store import Store
-from chatbot.types import Message
-from finetune.alterations import Alteration, Altered, alterations
+from finetune.alterations import Altered, alterations
 from knowledge_base.command import EXIT_DONE, Parser, progress, run, write_json
 from knowledge_base.encoder import EncoderFolder
 from knowledge_base.entry import Entry, Hit
@@ -45,32 +43,6 @@ from knowledge_base.queries import Query, read_queries
 from knowledge_base.search import Candidates, HeldOut, KnowledgeBase
 
 ANSWERED = ("approved", "grounded")
-Judge = Callable[["Case", "Written"], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A question, the entry that answers it, and that entry with one fact changed."""
-
-    query: Query
-    entry: Entry
-    altered: Entry
-    alteration: Alteration
-
-    @property
-    def messages(self) -> tuple[Message, ...]:
-        """The conversation up to the question."""
-        return tuple(Message("user" if role == "user" else "assistant", text) for role, text in self.query.messages)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What came out for a case: text without pointers, whether it refuses, and the entries that were shown."""
-
-    text: str
-    refused: bool
-    shown: tuple[Entry, ...] = ()
-    support: str = ""
 
 
 class ProbedKnowledge(KnowledgeBase):
@@ -107,15 +79,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         shutil.copytree(places.knowledge, home)
         knowledge = _changed(home, parts.knowledge, cases)
         original = ProbedKnowledge(places.knowledge, parts.knowledge.encoder)
-        report: dict[str, Any] = {"cases": len(cases), "kinds": _kinds(cases), "seed": given.seed}
+        written: dict[str, dict[str, list[Written]]] = {}
+        report: dict[str, Any] = {"cases": len(cases), "kinds": kinds(cases), "seed": given.seed}
         if not given.bot_only:
-            report["raw writer"] = summary(cases, raw(parts.model, cases, knowledge, original, given.seed))
+            written["raw writer"] = raw(parts.model, cases, knowledge, original, given.seed)
+            report["raw writer"] = summary(cases, written["raw writer"])
         if parts.calibration is not None:
             bot_parts = (replace(parts, knowledge=knowledge), replace(parts, knowledge=original))
             unanswerable = [query for query in queries if query.relevant == ()]
-            report["whole bot"] = whole_bot(cases, unanswerable, *bot_parts, settings, Path(folder))
+            written["whole bot"], judged = whole_bot(cases, unanswerable, *bot_parts, settings, Path(folder))
+            report["whole bot"] = bot_summary(cases, written["whole bot"], judged)
     for line in lines(report):
         print(line, file=sys.stderr)
+    if given.written:
+        write_json(given.written, list(told(cases, written)))
     if given.json:
         write_json(given.json, report)
     return EXIT_DONE
@@ -206,63 +183,10 @@ def _write(model: DialogueModel, jobs: Sequence[Job], advance: Callable[[int], N
     ]
 
 
-def summary(cases: Sequence[Case], written: Mapping[str, Sequence[Written]]) -> dict[str, Any]:
-    """Return the shares of every probe.
-
-    The refusal of the raw writer is silence; beside it stands how often `support` is likeliest "none".
-    """
-    altered = list(zip(cases, written["altered"], strict=True))
-    removed = list(zip(cases, written["removed"], strict=True))
-    closed = list(zip(cases, written["closed book"], strict=True))
-    return {
-        "altered: follows": share(altered, follows),
-        "altered: old fact stated": share(altered, lambda case, out: case.alteration.old_in(out.text)),
-        "altered: refused": share(altered, lambda _case, out: out.refused),
-        "altered: support none": share(altered, lambda _case, out: out.support == "none"),
-        "removed: old fact appears": share(removed, lambda case, out: case.alteration.old_in(out.text)),
-        "removed: it stands in no entry shown": share(removed, remembered),
-        "removed: refused": share(removed, lambda _case, out: out.refused),
-        "removed: support none": share(removed, lambda _case, out: out.support == "none"),
-        "closed book: states a fact": share(closed, invents),
-        "closed book: states the old fact": share(closed, lambda case, out: case.alteration.old_in(out.text)),
-        "closed book: refused": share(closed, lambda _case, out: out.refused),
-    }
-
-
-def follows(case: Case, out: Written) -> bool:
-    """Say whether an answer states the new fact and not the old one."""
-    return case.alteration.new_in(out.text) and not case.alteration.old_in(out.text)
-
-
-def remembered(case: Case, out: Written) -> bool:
-    """Say whether the old fact appears although no entry that was shown holds it."""
-    held = any(case.alteration.old_in(f"{entry.question}\n{entry.answer}") for entry in out.shown)
-    return case.alteration.old_in(out.text) and not held
-
-
-def invents(case: Case, out: Written) -> bool:
-    """Say whether a text states a fact that nobody said in the conversation."""
-    violation = gate.ungrounded(out.text, [message.content for message in case.messages])
-    return violation is not None and violation.kind == "unsupported_fact"
-
-
-def share(rows: Sequence[tuple[Case, Written]], judge: Judge) -> dict[str, Any]:
-    """Return how many rows a judge finds, of how many, with Wilson's interval at 95 %."""
-    return counted(sum(judge(case, out) for case, out in rows), len(rows))
-
-
-def counted(found: int, n: int) -> dict[str, Any]:
-    """Return a share with its count and interval; without rows neither is known."""
-    if not n:
-        return {"n": 0, "found": 0, "share": None, "interval": None}
-    low, high = wilson(found / n, n)
-    return {"n": n, "found": found, "share": round(found / n, 4), "interval": [round(low, 4), round(high, 4)]}
-
-
 def whole_bot(
     cases: Sequence[Case], unanswerable: Sequence[Query], altered: Parts, original: Parts, settings: Any, folder: Path
-) -> dict[str, Any]:
-    """Return the shares of every probe as a customer would meet them: with search, policy and gate."""
+) -> tuple[dict[str, list[Written]], list[Written]]:
+    """Return the replies as a customer would meet them, with search, policy and gate; last those to `unanswerable`."""
     knowledge: Any = original.knowledge
     with Store.open(folder / "probes.db") as store:
         changed, bot = Bot(store, settings), Bot(store, settings)
@@ -274,36 +198,39 @@ def whole_bot(
             out["removed"].append(_asked(bot, store, "removed", case.query))
         knowledge.without, judged = None, [_asked(bot, store, "judged", query) for query in unanswerable]
         knowledge.closed, out["closed book"] = True, [_asked(bot, store, "closed", case.query) for case in cases]
+    return out, judged
+
+
+def bot_summary(
+    cases: Sequence[Case], out: Mapping[str, Sequence[Written]], judged: Sequence[Written]
+) -> dict[str, Any]:
+    """Return the shares of every probe; what is asked back or declined is not answered."""
     answered = [(case, one) for case, one in zip(cases, out["altered"], strict=True) if not one.refused]
-    report = {
-        "altered: follows, of those answered": share(answered, follows),
-        "altered: old fact stated": share(answered, lambda case, one: case.alteration.old_in(one.text)),
-        "unanswerable questions: not answered": counted(sum(one.refused for one in judged), len(judged)),
-    }
     found = summary(cases, out)
     kept = ("altered: refused", "removed: old fact appears", "removed: refused", "closed book: states a fact")
-    return {**report, **{name: found[name] for name in kept}}
+    return {
+        "altered: follows, of those answered": share(answered, follows),
+        "altered: old fact stated": share(answered, lambda case, one: case.alteration.old_in(one.text)),
+        **{name: found[name] for name in kept},
+        "judged unanswerable: not answered": counted(sum(one.refused for one in judged), len(judged)),
+    }
+
+
+def told(cases: Sequence[Case], written: Mapping[str, Mapping[str, Sequence[Written]]]) -> Iterator[dict[str, Any]]:
+    """Yield every reply with what it was judged by."""
+    for level, probes in written.items():
+        for probe, replies in probes.items():
+            for case, one in zip(cases, replies, strict=True):
+                changed = case.alteration
+                fact = {"kind": changed.kind, "old": changed.old, "new": changed.new}
+                reply = {"text": one.text, "support": one.support, "shown": [entry.id for entry in one.shown]}
+                yield {"level": level, "probe": probe, "question": case.query.text, **fact, **reply}
 
 
 def _asked(bot: Bot, store: Store, probe: str, query: Query) -> Written:
     """Return the bot's reply; a question back and a refusal are no answers."""
     (answer,) = ask(bot, store, [replace(query, id=f"{probe}-{query.id}")])
     return Written(str(answer["text"]), refused=answer["kind"] not in ANSWERED, support=str(answer["kind"]))
-
-
-def _kinds(cases: Sequence[Case]) -> dict[str, int]:
-    kinds = [case.alteration.kind for case in cases]
-    return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
-
-
-def lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the report as text for people."""
-    yield f"{report['cases']} entries: " + ", ".join(f"{n} {kind}" for kind, n in report["kinds"].items())
-    for level in ("raw writer", "whole bot"):
-        for name, found in report.get(level, {}).items():
-            low, high = found["interval"] or (0.0, 0.0)
-            rate = f"{found['share']:7.1%}  {low:.1%}-{high:.1%}" if found["n"] else "      -"
-            yield f"{level:11} {name:38} {found['found']:>4} of {found['n']:>4} {rate}"
 
 
 def _say(what: str) -> None:
@@ -319,6 +246,7 @@ def _parser() -> Parser:
     parser.add_argument("--limit", type=int, default=100, help="so many entries")
     parser.add_argument("--seed", type=int, default=1, help="chooses entries, facts and new values")
     parser.add_argument("--bot_only", action="store_true", help="leave the raw writer out")
+    parser.add_argument("--written", default="", metavar="FILE", help="write every reply as JSON")
     parser.add_argument("--base", default="", help="another place of the base model's weights")
     parser.add_argument("--data-dir", default="", help="a data folder whose settings are used")
     parser.add_argument("--json", default="", metavar="FILE", help="write all numbers as JSON; - is standard output")

@@ -12,7 +12,8 @@ import probes
 import pytest
 from batch import write_all
 from conftest import WordEncoder, fill
-from probes import Case, ProbedKnowledge, Written, choose, counted, follows, invents, remembered, summary
+from probe_counts import Case, Written, counted, follows, invents, lines, remembered, summary
+from probes import ProbedKnowledge, choose
 from scripted_model import SETS, scripted_model
 
 from chatbot.engines.transformers import TransformersEngine
@@ -148,9 +149,29 @@ def test_the_summary_counts_every_probe() -> None:
     }
     assert {row["n"] for row in found.values()} == {2}
     report = {"cases": 2, "kinds": {"number": 2}, "raw writer": found}
-    shown = list(probes.lines(report))
+    shown = list(lines(report))
     assert len(shown) == 1 + len(found)
     assert "1 of    2" in shown[1]
+
+
+def test_of_the_bots_replies_only_answers_can_follow() -> None:
+    one = case()
+    new = f"It lasts {one.alteration.new}."
+    out = {
+        "altered": [Written(new, refused=False), Written(f"Do you mean this? {new}", refused=True)],
+        "removed": [Written("Which lamp?", refused=True)] * 2,
+        "closed book": [Written("I do not know.", refused=True)] * 2,
+    }
+    found = probes.bot_summary([one, one], out, [Written("3 days.", refused=False), Written("No.", refused=True)])
+    assert {name: (row["found"], row["n"]) for name, row in found.items()} == {
+        "altered: follows, of those answered": (1, 1),
+        "altered: old fact stated": (0, 1),
+        "altered: refused": (1, 2),
+        "removed: old fact appears": (0, 2),
+        "removed: refused": (2, 2),
+        "closed book: states a fact": (0, 2),
+        "judged unanswerable: not answered": (1, 2),
+    }
 
 
 def test_the_raw_writer_is_shown_the_changed_entry_or_everything_but_the_entry(
@@ -167,6 +188,9 @@ def test_the_raw_writer_is_shown_the_changed_entry_or_everything_but_the_entry(
         assert written["removed"][number].shown
         assert written["closed book"][number].shown == ()
     assert knowledge.without is None
+    rows = list(probes.told(cases, {"raw writer": written}))
+    assert [row["text"] for row in rows] == [one.text for replies in written.values() for one in replies]
+    assert {str(row["old"]) for row in rows} == {one.alteration.old for one in cases}
 
 
 def test_knowledge_can_be_searched_as_if_an_entry_or_everything_did_not_exist(knowledge: ProbedKnowledge) -> None:
