@@ -278,7 +278,7 @@ def _tree(
         elif message.role == "user":
             turn = by_message.get(index)
             # Where entries are shown, or a reply is written, every word counts.
-            reads_only = not (turn and (turn.evidence or turn.writes))
+            reads_only = turn is not None and not turn.evidence and not turn.writes
             hideable = renderer.words(segments[index]) if reads_only else (0, 0)
             nodes.append(Node(trunk, tuple(segments[index]), hideable=hideable))
             trunk = len(nodes) - 1

@@ -18,7 +18,7 @@ from chatbot.engines.engine import Array, Token
 from chatbot.engines.transformers import TransformersEngine
 from chatbot.labels import LabelRows
 from chatbot.model import DialogueModel
-from chatbot.prompt import Renderer
+from chatbot.prompt import Renderer, clean
 from chatbot.types import Message
 from finetune.data import Evidence, Labels, Lesson, Turn, trees
 from finetune.plan import Packs, Schedule, TrainingData
@@ -200,6 +200,59 @@ def test_what_is_written_is_the_sentence_with_its_end_of_turn_or_the_end_alone_w
     assert [i for i in flat.targets if i == tiny_renderer.end_of_turn] == [tiny_renderer.end_of_turn] * len(expected)
 
 
+# --- words that a pass hides ---
+
+
+@settings(max_examples=30, deadline=None)
+@given(lessons=st.lists(taught(longest=40), min_size=1, max_size=3), share=st.sampled_from([0.15, 0.6]))
+def test_hidden_words_are_seen_by_themselves_alone_and_nothing_else_of_a_pack_changes(
+    tiny_renderer: Renderer, lessons: list[Lesson], share: float
+) -> None:
+    grown = [tree for lesson in lessons for tree in trees(lesson, tiny_renderer, LABELS, 300)]
+    plain, hiding = pack(tiny_renderer.system, grown), pack(tiny_renderer.system, grown, share, (7, 1))
+    for name in ("ids", "positions", "sources", "targets"):
+        np.testing.assert_array_equal(getattr(plain, name), getattr(hiding, name))
+    assert plain.readings == hiding.readings
+    gone = (plain.visible & ~hiding.visible).any(axis=0)
+    np.testing.assert_array_equal(hiding.visible, plain.visible & (~gone | np.eye(len(gone), dtype=bool)))
+    for tree, place, span in node_places(tiny_renderer.system, grown):
+        first, last = tree.nodes[place].hideable
+        assert not gone[span][:first].any()
+        assert not gone[span][last:].any()
+        assert last == first or not gone[span][first:last].all(), "a message never loses all its words"
+    again = pack(tiny_renderer.system, grown, share, (7, 1))
+    np.testing.assert_array_equal(again.visible, hiding.visible)
+
+
+def test_about_the_share_of_words_that_was_asked_for_is_hidden_and_other_words_each_pass(
+    tiny_renderer: Renderer,
+) -> None:
+    messages = (Message("user", "where is my order " * 40, intents=("order",)),)
+    grown = trees(Lesson(Transcript("c", messages), [Turn(0, False, ())]), tiny_renderer, LABELS, 2000)
+    plain = pack(tiny_renderer.system, grown).visible
+    gone = [(plain & ~pack(tiny_renderer.system, grown, 0.15, (0, step)).visible).any(axis=0) for step in range(8)]
+    n_words = grown[0].nodes[0].hideable[1] - grown[0].nodes[0].hideable[0]
+    assert 0.10 < float(np.mean([row.sum() for row in gone])) / n_words < 0.20
+    assert len({tuple(row) for row in gone}) == len(gone)
+
+
+@settings(max_examples=40, deadline=None)
+@given(lesson=taught())
+def test_only_words_of_messages_behind_which_nothing_is_shown_or_written_may_be_hidden(
+    tiny_renderer: Renderer, lesson: Lesson
+) -> None:
+    messages = lesson.transcript.messages
+    reading = {turn.message for turn in lesson.turns if not turn.evidence and not turn.writes}
+    for tree in trees(lesson, tiny_renderer, LABELS, 4000):
+        for node in tree.nodes:
+            first, last = node.hideable
+            if last > first:
+                held = [i for i in reading if tiny_renderer.message(messages[i]) == list(node.ids)]
+                assert held
+                said = tiny_renderer.text(node.ids[first:last])
+                assert clean(messages[held[0]].content).startswith(said), "no mark is hidden"
+
+
 # --- what a pack computes -------------------------------------------------------------------------------------------
 
 
@@ -318,6 +371,19 @@ def test_the_loss_covers_the_labels_and_the_written_words_and_nothing_else(
     with torch.no_grad():
         found = student(**tensors([pack(tiny_renderer.system, grown)], SIZES))
     assert float(found["loss"]) == pytest.approx(expected, abs=1e-4, rel=1e-4)
+
+
+def test_smoothed_labels_are_learnt_and_true_ones_are_judged(tiny_renderer: Renderer, student: Student) -> None:
+    messages = (Message("user", "Hello", intents=("hello",)),)
+    grown = trees(Lesson(Transcript("c", messages), [Turn(0, False, ())]), tiny_renderer, LABELS, 300)
+    flat = pack(tiny_renderer.system, grown)
+    read, _ = Reader(student, bf16=False).read(flat)
+    (target,) = (label for label in grown[0].nodes[1].labels["intent"])
+    smoothing = Student(student.model, SIZES, label_smoothing=0.3)
+    smoothing.rows = student.rows
+    with torch.no_grad():
+        loss = float(smoothing(**tensors([flat], SIZES))["loss"])
+    assert loss == pytest.approx(-0.7 * read["intent"][0, target] - 0.3 * read["intent"][0].mean(), abs=1e-4)
 
 
 def test_reading_a_pack_gives_the_labels_and_words_of_each_path(tiny_renderer: Renderer, student: Student) -> None:
