@@ -15,7 +15,7 @@ from knowledge_base import snapshots
 from knowledge_base.command import EXIT_DONE, EXIT_FAILED, Parser, write_json
 from knowledge_base.encoder import locate_encoder
 from knowledge_base.errors import FrontdeskError, InputError, SnapshotError
-from knowledge_base.home import check_home, make_current, names, writing
+from knowledge_base.home import make_current, names, writing
 from knowledge_base.manifest import MANIFEST, sha256_of
 
 
@@ -106,7 +106,6 @@ def _current(home: Path) -> str:
 
 def _require(home: Path, name: str) -> None:
     """Refuse what is no home, and a name that is none of its snapshots."""
-    check_home(home)
     held = names(home)
     if not held:
         snapshots.current_id(home)

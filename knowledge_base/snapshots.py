@@ -145,7 +145,7 @@ def read(folder: Path, name: str = "") -> Snapshot:
         name: the id it must have; default is the folder's name.
 
     Raises:
-        SnapshotError: it is missing, altered or of another format.
+        SnapshotError: it is missing, altered or of another format, or its rows are those of other entries.
     """
     name = name or folder.name
     manifest = verify(folder, WHAT, SnapshotError)
@@ -162,6 +162,8 @@ def read(folder: Path, name: str = "") -> Snapshot:
         scorer = Scorer.from_json(json.loads(fitted.read_text(encoding="utf-8"))) if fitted.exists() else None
     except (ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
+    if rows != rows_of(entries)[0]:
+        raise SnapshotError(f"{folder}: the rows are not those of the entries. Build the {WHAT} again.")
     return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows, scorer)
 
 
@@ -207,7 +209,7 @@ def while_current(home: Path, parse: Callable[[Path], T]) -> T:
 
 
 def check(folder: Path, name: str = "") -> Snapshot:
-    """Verify a snapshot, and that all its parts belong together.
+    """Verify a snapshot and all its parts, those that `read` leaves to others too.
 
     Args:
         folder: the snapshot.
@@ -217,8 +219,6 @@ def check(folder: Path, name: str = "") -> Snapshot:
         SnapshotError: it is missing, altered or of another format, or a part is that of other entries.
     """
     snapshot = read(folder, name)
-    if list(snapshot.rows) != rows_of(snapshot.entries.values())[0]:
-        raise SnapshotError(f"{folder}: the rows are not those of the entries. Build the {WHAT} again.")
     if not snapshot.read_index().is_of_unit_rows():
         raise SnapshotError(f"{folder}: expected vectors of length 1, got others. Build the {WHAT} again.")
     snapshot.read_lexical()
