@@ -24,6 +24,15 @@ from knowledge_base.readers import read_entries
 ENTRIES = 300
 CHANGED = 40  # entries that differ between two versions of the sources; as many come and as many go
 SUBJECTS = ("delivery", "a refund", "the warranty", "spare parts", "an invoice", "a gift card", "installation")
+FAULTS = (
+    "does_not_verify",
+    "neither_old_nor_new",
+    "half_snapshots",
+    "leftovers",
+    "step_not_reached",
+    "wrong_one_after_a_step",
+    "not_taken_up",
+)
 Content = Mapping[str, str]  # entry id -> answer
 
 
@@ -59,9 +68,7 @@ def kill_ingestions(plan: Plan) -> Outcome:
     counts |= {
         name: found[name] for name in ("while_writing", "ended_before", "none_in_force", "old_in_force", "new_in_force")
     }
-    names = ("does_not_verify", "neither_old_nor_new", "half_snapshots", "leftovers")
-    names += ("step_not_reached", "wrong_one_after_a_step", "not_taken_up")
-    return Outcome(kills, counts, {**{name: found[name] for name in names}, "differs_in_the_end": differences})
+    return Outcome(kills, counts, {**{name: found[name] for name in FAULTS}, "differs_in_the_end": differences})
 
 
 def _write_version(folder: Path, version: int) -> Path:

@@ -25,6 +25,7 @@ from knowledge_base.command import (
     run,
     write_json,
 )
+from knowledge_base.duplicates import near_duplicates
 from knowledge_base.encoder import DEFAULT_ENCODER, Encoder, EncoderFolder, load_encoder, locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
@@ -90,6 +91,8 @@ class Report:
     seconds: float
     seconds_loading: float
     seconds_embedding: float
+    near_duplicates: tuple[tuple[str, str, float], ...]  # the most similar, see `knowledge_base.duplicates`
+    near_duplicates_found: int
 
 
 @dataclass(slots=True)
@@ -151,6 +154,7 @@ def ingest(
             }
             scorer = held.snapshot.scorer if held.snapshot else None
             snapshot = snapshots.write(home, changes.entries, rows, index, facts, scorer).id
+    near = near_duplicates(changes.entries)
     return Report(
         added=changes.added,
         changed=changes.changed,
@@ -165,6 +169,8 @@ def ingest(
         seconds=round(time.monotonic() - started, 3),
         seconds_loading=round(clock.loading, 3),
         seconds_embedding=round(clock.embedding, 3),
+        near_duplicates=near.pairs,
+        near_duplicates_found=near.count,
     )
 
 
@@ -291,6 +297,12 @@ def _print_report(report: Report, reading: Reading, say: Callable[[str], None]) 
     say(f"{counts}unchanged {report.unchanged:,}{refused}")
     if report.kept:
         say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
+    if report.near_duplicates:
+        one, other, similarity = report.near_duplicates[0]
+        say(
+            f"note: pairs of entries that ask nearly the same: {report.near_duplicates_found:,}, "
+            f"most alike {one} and {other} ({similarity:.0%}); --json lists them"
+        )
     if report.dry_run:
         say(f"dry run: nothing was written; texts to embed: {report.embedded:,}")
     elif report.snapshot:

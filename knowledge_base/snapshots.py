@@ -280,7 +280,7 @@ def write(
         remove(partial)
         raise
     make_current(home, name)
-    remove_old(home, {name, facts.get("parent")})
+    remove_old(home, {name, str(facts.get("parent"))})
     return replace(written, id=name, folder=home / "snapshots" / name)
 
 

@@ -85,7 +85,7 @@ def test_rolling_back_puts_the_parent_in_force_and_a_running_bot_follows(home: P
 
 
 def test_an_ingestion_after_a_rollback_builds_on_what_is_in_force_and_keeps_it(home: Path) -> None:
-    first, second, third = names(home)
+    first, _second, third = names(home)
     told(home, "rollback", "--to", first)
     report = fill(home, [Entry(id="new", question="New?", answer="yes")])
     assert (report.added, report.kept, report.entries) == (1, 3, 4)
