@@ -182,7 +182,7 @@ def _held(home: Path, say: Callable[[str], None]) -> _Held:
             return _Held(snapshots.intact(home), current=False)
         older = snapshots.intact(home)
         source = f"what {older.id} held is used" if older else "ingest your other sources again too"
-        say(f"warning: {error} The damaged snapshot is replaced; {source}.")
+        say(f"warning: {error} It is replaced; {source}.")
         return _Held(older, current=False)
 
 

@@ -163,7 +163,7 @@ def read(folder: Path, name: str = "") -> Snapshot:
     except (ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
     if rows != rows_of(entries)[0]:
-        raise SnapshotError(f"{folder}: the rows are not those of the entries. Build the {WHAT} again.")
+        raise SnapshotError(f"{folder}: the rows are not those of the entries. Ingest again.")
     return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows, scorer)
 
 
@@ -220,7 +220,7 @@ def check(folder: Path, name: str = "") -> Snapshot:
     """
     snapshot = read(folder, name)
     if not snapshot.read_index().is_of_unit_rows():
-        raise SnapshotError(f"{folder}: expected vectors of length 1, got others. Build the {WHAT} again.")
+        raise SnapshotError(f"{folder}: expected vectors of length 1, got others. Ingest again.")
     snapshot.read_lexical()
     return snapshot
 
