@@ -43,7 +43,7 @@ STEPS: Mapping[str, Step] = {
     "words": Step(
         "open", r"\.partial/lexical\.safetensors$"
     ),  # the vectors, written without the interpreter, are there
-    "hashes": Step("open", r"\.partial/entries\.jsonl$", mode="rb"),
+    "hashes": Step("open", r"\.partial/entries\.jsonl$", mode="r"),
     "manifest": Step("open", r"\.partial/manifest\.json$", mode="w"),
     "check": Step("open", r"\.partial/manifest\.json$", mode="r"),
     "name": Step("os.rename", r"/snapshots/[^/]+\.partial$"),
