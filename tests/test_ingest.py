@@ -228,6 +228,7 @@ def test_many_small_runs_end_where_one_full_run_does(
 WRITER = """
 import sys
 from pathlib import Path
+import bm25s, faiss  # so that the moments of the kills fall into the writing
 sys.path.insert(0, "tests")
 from conftest import fill
 from knowledge_base.entry import Entry
