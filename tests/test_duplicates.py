@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import HashEncoder
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_base.duplicates import LISTED, NEAR_DUPLICATE_JACCARD, jaccard, near_duplicates, shingles
@@ -57,6 +57,7 @@ words = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(texts=st.lists(words.map(" ".join), max_size=12, unique=True))
 def test_no_pair_is_missed(texts: list[str]) -> None:
     by_hand = {
