@@ -78,7 +78,9 @@ test: check $(PREPARED)
 
 endurance: $(PREPARED)
 	$(BIN)/python -m pytest -m endurance --timeout 0 || test $$? -eq 5
-	@set -e; for what in ingest train chat; do echo "kills: $$what"; $(BIN)/python benchmarks/kills.py $$what; done
+	$(BIN)/python benchmarks/damaged_snapshots.py
+	$(BIN)/python benchmarks/kills.py ingest --kills 200
+	@set -e; for what in train chat; do echo "kills: $$what"; $(BIN)/python benchmarks/kills.py $$what; done
 	$(BIN)/python benchmarks/store_kills.py
 
 clean:

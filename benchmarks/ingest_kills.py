@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
 import numpy as np
+from steps import STEPS
 from victim import Outcome, Plan, Victim
 
 from knowledge_base import snapshots
 from knowledge_base.entry import Entry
 from knowledge_base.errors import FrontdeskError
+from knowledge_base.home import KEPT
 from knowledge_base.readers import read_entries
 
 ENTRIES = 300
 CHANGED = 40  # entries that differ between two versions of the sources; as many come and as many go
 SUBJECTS = ("delivery", "a refund", "the warranty", "spare parts", "an invoice", "a gift card", "installation")
+FAULTS = (
+    "does_not_verify",
+    "neither_old_nor_new",
+    "half_snapshots",
+    "leftovers",
+    "step_not_reached",
+    "wrong_one_after_a_step",
+    "not_taken_up",
+)
 Content = Mapping[str, str]  # entry id -> answer
 
 
@@ -28,6 +42,8 @@ def kill_ingestions(plan: Plan) -> Outcome:
     Half of the kills fall anywhere in the run, half follow within 3 ms to 2 s on the first sight of a snapshot
     that is being written; a run that ends before its moment is no kill, but leaves a new snapshot in force. After each the snapshot in force must verify and be the one before or the one that was
     being written, whole. In the end the last version is ingested without a kill, beside the same in a new home.
+
+    Then one more kill falls on each step of publishing (`tests/steps.py`), and each of these runs is taken up again.
     """
     home, found = plan.folder / "home", Counter[str]()
     versions = [_write_version(plan.folder, 0)]
@@ -47,12 +63,12 @@ def kill_ingestions(plan: Plan) -> Outcome:
     _ingest(plan, versions[-1], plan.folder / "uninterrupted")
     differences = _differences(home, plan.folder / "uninterrupted")
     found["leftovers"] += len([*(home / "snapshots").glob("*.partial"), *home.glob("*.partial")])
-    counts = {"seconds_of_a_run": round(whole_run, 1), "entries": ENTRIES}
+    _kill_each_step(plan, found)
+    counts = {"seconds_of_a_run": round(whole_run, 1), "entries": ENTRIES, "steps": len(STEPS)}
     counts |= {
         name: found[name] for name in ("while_writing", "ended_before", "none_in_force", "old_in_force", "new_in_force")
     }
-    names = ("does_not_verify", "neither_old_nor_new", "half_snapshots", "leftovers")
-    return Outcome(kills, counts, {**{name: found[name] for name in names}, "differs_in_the_end": differences})
+    return Outcome(kills, counts, {**{name: found[name] for name in FAULTS}, "differs_in_the_end": differences})
 
 
 def _write_version(folder: Path, version: int) -> Path:
@@ -106,11 +122,33 @@ def _killed(plan: Plan, source: Path, home: Path, whole_run: float, found: Count
     return delivered
 
 
+def _kill_each_step(plan: Plan, found: Counter[str]) -> None:
+    """Kill a run where each step begins, look, and take it up; the home is full, so that there is one to remove."""
+    home = plan.folder / "steps"
+    for version in range(KEPT):
+        _ingest(plan, _write_version(plan.folder, version), home)
+    before = _content(plan.folder / f"faq-{KEPT - 1}.jsonl")
+    for version, (name, step) in enumerate(STEPS.items(), KEPT):
+        source = _write_version(plan.folder, version)
+        command = [sys.executable, "tests/steps.py", name, *_command(source, home)[2:]]
+        with Victim(command, plan.folder / "step.log") as victim:
+            found["step_not_reached"] += victim.finish() != -signal.SIGKILL
+        new = _content(source)
+        found["wrong_one_after_a_step"] += _look(home, before, new, found, killed=False) != (
+            new if step.in_force else before
+        )
+        _ingest(plan, source, home)
+        before = _look(home, before, new, found, killed=False)
+        found["not_taken_up"] += before != new
+        found["leftovers"] += len(list(home.rglob("*.partial")))
+        plan.say(f"killed before the step {name!r}: {dict(found)}")
+
+
 def _look(home: Path, before: Content, new: Content, found: Counter[str], *, killed: bool) -> Content:
     """Verify all that a reader could find, and return what is in force."""
     for folder in set((home / "snapshots").glob("*")) - set((home / "snapshots").glob("*.partial")):
         try:
-            snapshots.read(folder).read_index()
+            snapshots.check(folder)
         except FrontdeskError:
             found["half_snapshots"] += 1
     if not before and not (home / "CURRENT").exists():

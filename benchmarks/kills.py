@@ -5,7 +5,7 @@
 chat    `app.py` with customers on its HTTP interface: no acknowledged message or reply is lost, doubled or out of
         order, the database is whole, no turn stays `generating` after the restart.
 ingest  `python -m knowledge_base.ingest`: the snapshot in force always verifies, no half one is visible, and the
-        last run ends with what an uninterrupted one has.
+        last run ends with what an uninterrupted one has. One more kill falls on each step of publishing.
 train   `python -m finetune.lora` with `--resume_from_checkpoint`: no half adapter, no half checkpoint is resumed,
         and the losses are those of an uninterrupted run.
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from finetune.naming import Proposal, distinct
 from finetune.redaction import PLACEHOLDERS
 from finetune.requests import Request
-from finetune.split import NEAR_DUPLICATE_JACCARD, jaccard, normalised, shingles
+from finetune.split import normalised
+from knowledge_base.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, shingles
 from knowledge_base.entry import Entry, content_id
 
 SOURCE = "finetune.discover"

@@ -15,12 +15,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from finetune.records import Transcript
+from knowledge_base.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, shingles
 
-# 0.8 is the similarity at which "Deduplicating Training Data Makes Language Models Better" (Lee et al., 2022) calls
-# two documents near-duplicates. Three characters a shingle: in short messages a misspelt or an added word then leaves
-# most of them as they were, and scripts without spaces need no word boundaries.
-NEAR_DUPLICATE_JACCARD = 0.8
-SHINGLE_CHARACTERS = 3
 # 42 bands of 6 hashes miss a pair at that similarity with a probability of (1 - 0.8**6)**42 = 3e-6; what they propose
 # is compared exactly.
 _BANDS, _ROWS = 42, 6
@@ -103,18 +99,6 @@ def normalised(words: str) -> str:
     """Return words without what does not tell requests apart: case, width, punctuation, spacing and which number."""
     folded = re.sub(r"\d+", "0", unicodedata.normalize("NFKC", words).casefold())
     return " ".join(re.findall(r"\w+", folded)) or folded.strip()
-
-
-def shingles(text: str) -> frozenset[str]:
-    """Return all runs of SHINGLE_CHARACTERS characters of a text, or a shorter text as a whole."""
-    last = max(1, len(text) - SHINGLE_CHARACTERS + 1)
-    return frozenset(text[start : start + SHINGLE_CHARACTERS] for start in range(last))
-
-
-def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    """Return the share of the shingles of both that they have in common, in [0, 1]."""
-    common = len(one & other)
-    return common / (len(one) + len(other) - common)
 
 
 def _near_pairs(sets: Sequence[frozenset[str]]) -> Iterable[tuple[int, int]]:

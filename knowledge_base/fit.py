@@ -24,6 +24,7 @@ from knowledge_base.command import (
 )
 from knowledge_base.encoder import load_encoder_of
 from knowledge_base.errors import InputError
+from knowledge_base.home import writing
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
 from knowledge_base.search import Candidates, KnowledgeBase
@@ -111,7 +112,7 @@ def _hit_at_1(scorers: Sequence[Scorer], cases: Sequence[tuple[NDArray[np.float3
 
 def _written(home: Path, scorer: Scorer) -> str:
     """Write what the home holds now with these weights as a new snapshot; return its id."""
-    with snapshots.writing(home):
+    with writing(home):
         held, index = snapshots.open_current(home)
         facts = {"encoder": held.manifest["encoder"], "parent": held.id}
         return snapshots.write(home, list(held.entries.values()), held.rows, index, facts, scorer).id

@@ -62,6 +62,13 @@ class VectorIndex:
         result: Vectors = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
         return result
 
+    def is_of_unit_rows(self) -> bool:
+        """Say whether every row has length 1, as far as float32 can tell: a damaged one rarely has."""
+        import numpy as np
+
+        lengths = np.linalg.norm(self.vectors(np.arange(self.rows)), axis=1)
+        return bool(np.abs(lengths - 1).max(initial=0) <= self.dimension * np.finfo(np.float32).eps)
+
     def search(
         self, vector: Vectors, k: int, allowed: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.int64], Vectors]:

@@ -5,7 +5,6 @@ Only what is new is embedded: a text that the snapshot in force holds already ke
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,9 +25,11 @@ from knowledge_base.command import (
     run,
     write_json,
 )
+from knowledge_base.duplicates import near_duplicates
 from knowledge_base.encoder import DEFAULT_ENCODER, Encoder, EncoderFolder, load_encoder, locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
+from knowledge_base.home import check_home, writing
 from knowledge_base.index import VectorIndex
 from knowledge_base.readers import Reading, read_sources
 from knowledge_base.sources.ledger import Ledger
@@ -90,6 +91,8 @@ class Report:
     seconds: float
     seconds_loading: float
     seconds_embedding: float
+    near_duplicates: tuple[tuple[str, str, float], ...]  # the most similar, see `knowledge_base.duplicates`
+    near_duplicates_found: int
 
 
 @dataclass(slots=True)
@@ -133,11 +136,11 @@ def ingest(
         InputError: the home holds something else, or another ingestion is writing.
     """
     started = time.monotonic()
-    snapshots.check_home(home)
-    with nullcontext() if dry_run else snapshots.writing(home):
+    check_home(home)
+    with nullcontext() if dry_run else writing(home):
         held = _held(home, say)
         changes = compare(held.snapshot.entries if held.snapshot else {}, sources, prune=prune)
-        rows, texts = _rows(changes.entries)
+        rows, texts = snapshots.rows_of(changes.entries)
         known = _known_rows(held.snapshot, encoder, say)
         new = {sha256: text for sha256, text in texts.items() if sha256 not in known}
         up_to_date = held.current and not changes.any and not new
@@ -147,9 +150,11 @@ def ingest(
             facts = {
                 "encoder": {"id": encoder.id, "sha256": encoder.sha256, "dimension": index.dimension},
                 "parent": held.snapshot.id if held.snapshot else None,
+                "changes": {"added": changes.added, "changed": changes.changed, "removed": changes.removed},
             }
             scorer = held.snapshot.scorer if held.snapshot else None
             snapshot = snapshots.write(home, changes.entries, rows, index, facts, scorer).id
+    near = near_duplicates(changes.entries)
     return Report(
         added=changes.added,
         changed=changes.changed,
@@ -164,6 +169,8 @@ def ingest(
         seconds=round(time.monotonic() - started, 3),
         seconds_loading=round(clock.loading, 3),
         seconds_embedding=round(clock.embedding, 3),
+        near_duplicates=near.pairs,
+        near_duplicates_found=near.count,
     )
 
 
@@ -175,20 +182,8 @@ def _held(home: Path, say: Callable[[str], None]) -> _Held:
             return _Held(snapshots.intact(home), current=False)
         older = snapshots.intact(home)
         source = f"what {older.id} held is used" if older else "ingest your other sources again too"
-        say(f"warning: {error} The damaged snapshot is replaced; {source}.")
+        say(f"warning: {error} It is replaced; {source}.")
         return _Held(older, current=False)
-
-
-def _rows(entries: Sequence[Entry]) -> tuple[list[snapshots.Row], dict[str, str]]:
-    """Return what each row of the index is, and every text once, by its sha256."""
-    rows: list[snapshots.Row] = []
-    texts: dict[str, str] = {}
-    for entry in entries:
-        for text in entry.searched_texts:
-            sha256 = hashlib.sha256(text.encode()).hexdigest()
-            rows.append(snapshots.Row(entry.id, sha256))
-            texts[sha256] = text
-    return rows, texts
 
 
 def _known_rows(held: snapshots.Snapshot | None, encoder: EncoderFolder, say: Callable[[str], None]) -> dict[str, int]:
@@ -243,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     say = partial(print, file=sys.stderr) if arguments.json == "-" else print
     home = Path(arguments.out)
-    snapshots.check_home(home)
+    check_home(home)
     ledger = Ledger(home)
     reading = read_sources([Path(source) for source in arguments.sources], lambda text: say(f"note: {text}"), ledger)
     refusals = reading.refusals
@@ -302,6 +297,12 @@ def _print_report(report: Report, reading: Reading, say: Callable[[str], None]) 
     say(f"{counts}unchanged {report.unchanged:,}{refused}")
     if report.kept:
         say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
+    if report.near_duplicates:
+        one, other, similarity = report.near_duplicates[0]
+        say(
+            f"note: pairs of entries that ask nearly the same: {report.near_duplicates_found:,}, "
+            f"most alike {one} and {other} ({similarity:.0%}); --json lists them"
+        )
     if report.dry_run:
         say(f"dry run: nothing was written; texts to embed: {report.embedded:,}")
     elif report.snapshot:

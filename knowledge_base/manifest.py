@@ -65,6 +65,9 @@ def verify(folder: Path, what: str, error: type[InputError] = InputError) -> dic
         InputError (or the class given): the manifest or a file is missing, altered or additional.
     """
     path = folder / MANIFEST
+    for other in folder.rglob("*"):
+        if other.is_symlink() or not (other.is_file() or other.is_dir()):
+            raise error(f"{other}: expected a file of its own, got a link or a device. Build the {what} again.")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         files = {str(name): (str(row["sha256"]), int(row["bytes"])) for name, row in manifest["files"].items()}

@@ -16,8 +16,6 @@ from knowledge_base import snapshots
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import SnapshotError
-from knowledge_base.index import VectorIndex
-from knowledge_base.lexical import LexicalIndex
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer
 
 if TYPE_CHECKING:
@@ -202,13 +200,13 @@ class _Query:
 class _Opened:
     """One snapshot with its indexes; never changed after it is built."""
 
-    def __init__(self, snapshot: snapshots.Snapshot, index: VectorIndex) -> None:
+    def __init__(self, snapshot: snapshots.Snapshot) -> None:
         import numpy as np
 
         self.snapshot = snapshot
-        self._index = index
+        self._index = snapshot.read_index()
+        self._lexical = snapshot.read_lexical()
         self._entries = list(snapshot.entries.values())
-        self._lexical = LexicalIndex(["\n".join(entry.searched_texts) for entry in self._entries])
         self._places = {entry.id: place for place, entry in enumerate(self._entries)}
         self._place_of_row = np.array([self._places[row.entry_id] for row in snapshot.rows], dtype=np.int64)
         order = np.argsort(self._place_of_row, kind="stable")
@@ -286,13 +284,12 @@ class _Opened:
 
 
 def _open(home: Path, encoder: Encoder) -> _Opened:
-    snapshot, index = snapshots.open_current(home)
-    if snapshot.encoder_sha256 != encoder.sha256:
-        raise SnapshotError(
-            f"{snapshot.folder}: expected knowledge made with the encoder {encoder.id} ({encoder.sha256[:12]}), "
-            f"got {snapshot.encoder_id} ({snapshot.encoder_sha256[:12]}). Ingest again, or set that encoder."
-        )
-    return _Opened(snapshot, index)
+    def parse(folder: Path) -> _Opened:
+        snapshot = snapshots.read(folder)
+        snapshot.require_encoder(encoder.id, encoder.sha256)
+        return _Opened(snapshot)
+
+    return snapshots.while_current(home, parse)
 
 
 def _clean(text: str) -> str:

@@ -2,39 +2,36 @@
 
 HOME/CURRENT                          the name of the snapshot in force, replaced by os.replace
 HOME/snapshots/<utc>-<hash8>/         never changed; hash8 is the start of its manifest's sha256
-    entries.jsonl  index.faiss  rows.json  manifest.json  scorer.json (where the search was fitted)
+    entries.jsonl  rows.json  index.faiss  lexical.safetensors  scorer.json (where the search was fitted)
+    manifest.json
 HOME/ingest.lock                      held by the one process that writes
 HOME/sources.json, quarantine.jsonl   what ingestions remember of documents, and what the last one refused
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import re
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
-
+from knowledge_base.command import run
 from knowledge_base.entry import Entry, parse_entry
-from knowledge_base.errors import InputError, SnapshotError
+from knowledge_base.errors import SnapshotError
+from knowledge_base.home import NAME, make_current, names, remove, remove_old
 from knowledge_base.index import VectorIndex
-from knowledge_base.manifest import MANIFEST, flush, publish, seal, sha256_of, verify
+from knowledge_base.lexical import LexicalIndex, texts_sha256
+from knowledge_base.manifest import MANIFEST, publish, seal, sha256_of, verify
 from knowledge_base.scorer import Scorer
 
 T = TypeVar("T")
-FORMAT = 1
+FORMAT = 2  # 1 had no lexical index
 SCORER = "scorer.json"
-KEPT = 3
-NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+LEXICAL = "lexical.safetensors"
 WHAT = "knowledge snapshot"
-NOTES = ("sources.json", "quarantine.jsonl")
-OURS = {"CURRENT", "CURRENT.partial", "snapshots", "ingest.lock", *NOTES, *(f"{name}.partial" for name in NOTES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +79,43 @@ class Snapshot:
             raise SnapshotError(f"{self.folder}: the index does not fit its rows. Build the {WHAT} again.")
         return index
 
+    def read_lexical(self) -> LexicalIndex:
+        """Read the index of words, which `read` has verified.
+
+        Raises:
+            SnapshotError: it is that of other entries.
+        """
+        return LexicalIndex.read(self.folder / LEXICAL, texts_sha256(lexical_texts(self.entries.values())))
+
+    def require_encoder(self, encoder_id: str, sha256: str) -> None:
+        """Refuse to be searched with another encoder than the one that made the vectors.
+
+        Raises:
+            SnapshotError: this is another one.
+        """
+        if self.encoder_sha256 != sha256:
+            raise SnapshotError(
+                f"{self.folder}: expected knowledge made with the encoder {encoder_id} ({sha256[:12]}), "
+                f"got {self.encoder_id} ({self.encoder_sha256[:12]}). Ingest again, or set that encoder."
+            )
+
+
+def rows_of(entries: Iterable[Entry]) -> tuple[list[Row], dict[str, str]]:
+    """Return what each row of the index of entries is, and every text once, by its sha256."""
+    rows: list[Row] = []
+    texts: dict[str, str] = {}
+    for entry in entries:
+        for text in entry.searched_texts:
+            sha256 = hashlib.sha256(text.encode()).hexdigest()
+            rows.append(Row(entry.id, sha256))
+            texts[sha256] = text
+    return rows, texts
+
+
+def lexical_texts(entries: Iterable[Entry]) -> list[str]:
+    """Return all that each entry says, as its words are searched."""
+    return ["\n".join(entry.searched_texts) for entry in entries]
+
 
 def current_id(home: Path) -> str:
     """Return the id of the snapshot in force (reads one small file).
@@ -111,7 +145,7 @@ def read(folder: Path, name: str = "") -> Snapshot:
         name: the id it must have; default is the folder's name.
 
     Raises:
-        SnapshotError: it is missing, altered or of another format.
+        SnapshotError: it is missing, altered or of another format, or its rows are those of other entries.
     """
     name = name or folder.name
     manifest = verify(folder, WHAT, SnapshotError)
@@ -128,6 +162,8 @@ def read(folder: Path, name: str = "") -> Snapshot:
         scorer = Scorer.from_json(json.loads(fitted.read_text(encoding="utf-8"))) if fitted.exists() else None
     except (ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
+    if rows != rows_of(entries)[0]:
+        raise SnapshotError(f"{folder}: the rows are not those of the entries. Ingest again.")
     return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows, scorer)
 
 
@@ -137,7 +173,7 @@ def read_current(home: Path) -> Snapshot:
     Raises:
         SnapshotError: there is none, or it is altered.
     """
-    return _while_current(home, lambda folder: read(folder))
+    return while_current(home, lambda folder: read(folder))
 
 
 def open_current(home: Path) -> tuple[Snapshot, VectorIndex]:
@@ -151,56 +187,52 @@ def open_current(home: Path) -> tuple[Snapshot, VectorIndex]:
         snapshot = read(folder)
         return snapshot, snapshot.read_index()
 
-    return _while_current(home, read_both)
+    return while_current(home, read_both)
+
+
+def while_current(home: Path, parse: Callable[[Path], T]) -> T:
+    """Parse the folder of the current snapshot; where it is replaced and removed meanwhile, that of its successor.
+
+    Raises:
+        SnapshotError: there is none, or `parse` refuses it.
+    """
+    while True:
+        name = current_id(home)
+        try:
+            return parse(home / "snapshots" / name)
+        except (SnapshotError, OSError) as error:
+            if current_id(home) != name:
+                continue
+            if isinstance(error, SnapshotError):
+                raise
+            raise SnapshotError(f"{home}: the {WHAT} {name} cannot be read ({error}). Ingest again.") from error
+
+
+def check(folder: Path, name: str = "") -> Snapshot:
+    """Verify a snapshot and all its parts, those that `read` leaves to others too.
+
+    Args:
+        folder: the snapshot.
+        name: the id it must have; default is the folder's name.
+
+    Raises:
+        SnapshotError: it is missing, altered or of another format, or a part is that of other entries.
+    """
+    snapshot = read(folder, name)
+    if not snapshot.read_index().is_of_unit_rows():
+        raise SnapshotError(f"{folder}: expected vectors of length 1, got others. Ingest again.")
+    snapshot.read_lexical()
+    return snapshot
 
 
 def intact(home: Path) -> Snapshot | None:
     """Return the newest snapshot that verifies, for repair; None where there is none."""
-    for name in reversed(_names(home)):
+    for name in reversed(names(home)):
         try:
             return read(home / "snapshots" / name)
         except (SnapshotError, OSError):
             continue
     return None
-
-
-def check_home(home: Path) -> None:
-    """Check that `home` is a knowledge home, an empty folder or absent.
-
-    Raises:
-        InputError: it holds something else.
-    """
-    if not home.exists():
-        return
-    if not home.is_dir():
-        raise InputError(f"{home}: expected a folder for the knowledge, got a file. Choose another --out.")
-    names = {path.name for path in home.iterdir()}
-    snapshots = {path.name for path in (home / "snapshots").glob("*")}
-    foreign = (names - OURS) | {name for name in snapshots if not (NAME.fullmatch(name) or name.endswith(".partial"))}
-    if foreign and not (home / "CURRENT").is_file():
-        raise InputError(
-            f"{home}: expected an empty folder or a knowledge home, got one that holds {sorted(foreign)[0]!r}. "
-            "Choose another --out."
-        )
-
-
-@contextmanager
-def writing(home: Path) -> Iterator[None]:
-    """Hold the home as its only writer; what a killed writer left half done is removed first.
-
-    Raises:
-        InputError: another process writes, or the folder cannot be written.
-    """
-    try:
-        (home / "snapshots").mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "ingest.lock", timeout=0):
-            for leftover in [*(home / "snapshots").glob("*.partial"), home / "CURRENT.partial"]:
-                _remove(leftover)
-            yield
-    except Timeout:
-        raise InputError(f"{home}: another ingestion is writing here. Wait until it is done.") from None
-    except PermissionError as error:
-        raise InputError(f"{home}: expected a folder that can be written, got: {error.strerror}.") from error
 
 
 def write(
@@ -233,65 +265,31 @@ def write(
         pairs = [[row.entry_id, row.text_sha256] for row in rows]
         (partial / "rows.json").write_text(json.dumps(pairs, ensure_ascii=False), encoding="utf-8")
         index.write(partial / "index.faiss")
+        LexicalIndex.build(lexical_texts(entries)).write(partial / LEXICAL)
         if scorer is not None:
             (partial / SCORER).write_text(json.dumps(scorer.to_json(), indent=1) + "\n", encoding="utf-8")
         counts = {"entries": len(entries), "rows": len(rows)}
         seal(partial, {"format": FORMAT, "created": created.isoformat(), "counts": counts, **facts})
         name = f"{created:%Y%m%dT%H%M%SZ}-{sha256_of(partial / MANIFEST)[:8]}"
-        written = read(partial, name)
-        written.read_index()
+        written = check(partial, name)
         kept = (list(written.entries.values()), list(written.rows), written.scorer)
         if kept != (list(entries), list(rows), scorer):
             raise SnapshotError(f"{partial}: what was written does not read back as it was. Nothing was changed.")
         publish(partial, home / "snapshots" / name)
     except BaseException:
-        _remove(partial)
+        remove(partial)
         raise
-    _make_current(home, name)
-    _remove_old(home)
+    make_current(home, name)
+    remove_old(home, {name, str(facts.get("parent"))})
     return replace(written, id=name, folder=home / "snapshots" / name)
 
 
-def _while_current(home: Path, parse: Callable[[Path], T]) -> T:
-    """Parse the current snapshot; where it is replaced and removed meanwhile, parse its successor."""
-    while True:
-        name = current_id(home)
-        try:
-            return parse(home / "snapshots" / name)
-        except (SnapshotError, OSError) as error:
-            if current_id(home) != name:
-                continue
-            if isinstance(error, SnapshotError):
-                raise
-            raise SnapshotError(f"{home}: the {WHAT} {name} cannot be read ({error}). Ingest again.") from error
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command, which is `knowledge_base.history`'s."""
+    from knowledge_base import history
+
+    return history.main(argv)
 
 
-def _make_current(home: Path, name: str) -> None:
-    partial = home / "CURRENT.partial"
-    partial.write_text(f"{name}\n", encoding="ascii")
-    flush(partial)
-    partial.replace(home / "CURRENT")
-    flush(home)
-
-
-def _names(home: Path) -> list[str]:
-    """Names of all finished snapshots, oldest first (they begin with their time, in seconds)."""
-    found = [path for path in (home / "snapshots").glob("*") if NAME.fullmatch(path.name)]
-    return [path.name for path in sorted(found, key=lambda path: (path.name[:16], path.stat().st_mtime_ns))]
-
-
-def _remove_old(home: Path) -> None:
-    current = current_id(home)
-    for name in [name for name in _names(home) if name != current][: -(KEPT - 1)]:
-        # Renamed first, so that a kill in the middle leaves no half snapshot under a snapshot's name.
-        folder = home / "snapshots" / name
-        doomed = folder.with_name(f"{name}.partial")
-        folder.rename(doomed)
-        _remove(doomed)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+if __name__ == "__main__":
+    run(main)

@@ -200,7 +200,7 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def test_the_commands_of_the_contract_exist() -> None:
     assert set(COMMANDS) >= {
         "app", "chatbot.ask", "chatbot.init", "chatbot.export", "chatbot.erase", "chatbot.users",
-        "knowledge_base.ingest", "knowledge_base.evaluate", "finetune.discover", "finetune.lora", "finetune.evaluate", "finetune.calibrate",
+        "knowledge_base.ingest", "knowledge_base.evaluate", "knowledge_base.snapshots", "finetune.discover", "finetune.lora", "finetune.evaluate", "finetune.calibrate",
     }  # fmt: skip
 
 

@@ -23,7 +23,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "examples" / "README.md", ROOT / "benchmarks" / "README.md"]
 )
-SUBCOMMANDS = {"chatbot.users": ("add", "list", "remove")}
+SUBCOMMANDS = {
+    "chatbot.users": ("add", "list", "remove"),
+    "knowledge_base.snapshots": ("history", "rollback", "verify"),
+}
 COMMAND = re.compile(r"python(?:3)? (?:-m (?P<module>[a-z_]+\.[a-z_]+)|(?P<script>[a-z_/]+\.py))")
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z_-]*")
 

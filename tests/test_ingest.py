@@ -14,12 +14,14 @@ from conftest import HashEncoder, fill
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from steps import STEPS
 
 from knowledge_base import snapshots
 from knowledge_base.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NOTHING_DONE, EXIT_PARTLY_REFUSED
 from knowledge_base.encoder import EncoderFolder, locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError
+from knowledge_base.home import names
 from knowledge_base.ingest import ingest, main
 
 FAQ = "id,question,answer\nship,How long is delivery?,Two days.\nback,How do I return it?,In the box.\n"
@@ -89,7 +91,8 @@ def test_nothing_changed_writes_nothing_and_loads_nothing_heavy(tmp_path: Path, 
     before = contents(home)
     code = (
         "import sys; from knowledge_base.ingest import main; code = main(sys.argv[1:]);"
-        "heavy = {'torch', 'transformers', 'sentence_transformers', 'faiss', 'numpy'} & set(sys.modules);"
+        "heavy = {'torch', 'transformers', 'sentence_transformers', 'faiss', 'numpy', 'scipy', 'bm25s', 'safetensors'};"
+        "heavy &= set(sys.modules);"
         "sys.exit(f'loaded {heavy}' if heavy else code)"
     )
     run = subprocess.run(
@@ -225,6 +228,7 @@ def test_many_small_runs_end_where_one_full_run_does(
 WRITER = """
 import sys
 from pathlib import Path
+import bm25s, faiss  # so that the moments of the kills fall into the writing
 sys.path.insert(0, "tests")
 from conftest import fill
 from knowledge_base.entry import Entry
@@ -261,6 +265,38 @@ def test_a_killed_ingestion_leaves_a_whole_snapshot_and_is_taken_up(tmp_path: Pa
     assert not list((home / "snapshots").glob("*.partial"))
 
 
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests")
+from conftest import fill
+from knowledge_base.entry import Entry
+from steps import kill_before
+kill_before(sys.argv[2])
+fill(Path(sys.argv[1]), [Entry(id=f"e{i}", question=f"Question {i}?", answer="after") for i in range(5)], prune=True)
+"""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_at_any_step_leaves_the_old_or_the_new_and_the_next_run_ends_it(tmp_path: Path, step: str) -> None:
+    for count in (2, 3, 4):  # as many as are kept, so that the run that is killed has one to remove
+        fill(
+            tmp_path, [Entry(id=f"e{i}", question=f"Question {i}?", answer="before") for i in range(count)], prune=True
+        )
+    victim = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path), step], capture_output=True, check=False)
+    assert victim.returncode == -signal.SIGKILL, victim.stderr
+    in_force = snapshots.check(tmp_path / "snapshots" / snapshots.current_id(tmp_path))
+    assert {entry.answer for entry in in_force.entries.values()} == {"after" if STEPS[step].in_force else "before"}
+    for name in names(tmp_path):
+        snapshots.check(tmp_path / "snapshots" / name)
+    wanted = [Entry(id=f"e{i}", question=f"Question {i}?", answer="after") for i in range(5)]
+    fill(tmp_path, wanted, prune=True)
+    fill(tmp_path, wanted[:-1], prune=True)
+    assert list(snapshots.open_current(tmp_path)[0].entries.values()) == wanted[:-1]
+    assert not list(tmp_path.rglob("*.partial"))
+    assert len(names(tmp_path)) == 3
+
+
 def test_an_interrupt_ends_with_130_and_changes_nothing(tmp_path: Path) -> None:
     home = tmp_path / "home"
     fill(home, [Entry(id="old", question="Old?", answer="yes")], Served())
@@ -292,6 +328,7 @@ def test_wrong_input_and_help_answer_within_a_second(tmp_path: Path) -> None:
         ("knowledge_base.ingest", ["--help"], 0),
         ("knowledge_base.ingest", [str(tmp_path / "absent.csv"), "--out", str(tmp_path / "home")], 2),
         ("knowledge_base.evaluate", ["--knowledge", str(tmp_path), "--queries", "absent"], 2),
+        ("knowledge_base.snapshots", ["history", "--knowledge", str(tmp_path)], 2),
     ]:
         before = os.times().children_user
         run = subprocess.run([sys.executable, "-m", module, *arguments], capture_output=True, text=True, check=False)

@@ -40,14 +40,14 @@ def by_formula(collection: list[str], query: str) -> list[float]:
 @settings(deadline=None)
 @given(collection=texts, query=st.sampled_from(["red lamp", "blue", "red red cord", "table", ""]))
 def test_scores_are_those_of_the_formula(collection: list[str], query: str) -> None:
-    index = LexicalIndex(collection)
+    index = LexicalIndex.build(collection)
     wanted = by_formula(collection, query)
     np.testing.assert_allclose(index.scores(query), wanted, atol=1e-5)
     assert [index.score(query, text) for text in collection] == pytest.approx(wanted, abs=1e-5)
 
 
 def test_a_rare_word_counts_the_same_in_a_small_and_a_large_collection() -> None:
-    small, large = (LexicalIndex(["red lamp"] + ["green shade"] * n) for n in (20, 2000))
+    small, large = (LexicalIndex.build(["red lamp"] + ["green shade"] * n) for n in (20, 2000))
     assert small.scores("red")[0] == pytest.approx(large.scores("red")[0], rel=0.05)
 
 

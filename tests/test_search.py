@@ -55,7 +55,7 @@ def by_hand(entries: list[Entry], message: str, context: str, recent: list[str])
     """Compute what speaks for every entry that may be shown, the plain way."""
     encoder = HashEncoder()
     queries = [message, f"{context}\n{message}"] if context else [message]
-    lexical = LexicalIndex(["\n".join(entry.searched_texts) for entry in entries])
+    lexical = LexicalIndex.build(["\n".join(entry.searched_texts) for entry in entries])
     features = {}
     for place, entry in enumerate(entries):
         if entry.visibility == "public" and entry.is_valid_on(TODAY):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import random
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import HashEncoder, fill
+from damage import DAMAGES, edit_manifest
 from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,8 +18,10 @@ from hypothesis import strategies as st
 from knowledge_base import snapshots
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
+from knowledge_base.lexical import LexicalIndex
+from knowledge_base.search import KnowledgeBase
 
-FILES = ["entries.jsonl", "index.faiss", "manifest.json", "rows.json"]
+FILES = ["entries.jsonl", "index.faiss", "lexical.safetensors", "manifest.json", "rows.json"]
 ENTRIES = [Entry(id=f"e{i}", question=f"Question {i}?", answer=f"Answer {i}, 50 €.") for i in range(20)]
 
 
@@ -103,6 +108,46 @@ def test_a_manifest_that_was_written_anew_over_altered_files_is_refused(home: Pa
     seal(folder, manifest)
     with pytest.raises(SnapshotError, match=r"manifest\.json: the file was altered"):
         snapshots.open_current(home)
+
+
+@pytest.fixture(scope="module")
+def two_homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    whole, other = tmp_path_factory.mktemp("homes") / "whole", tmp_path_factory.mktemp("homes") / "other"
+    fill(whole, ENTRIES)
+    fill(other, entries(30, " of others"))
+    return whole, other
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_no_damage_reaches_the_search(tmp_path: Path, two_homes: tuple[Path, Path], kind: str, seed: int) -> None:
+    home, other = tmp_path / "home", two_homes[1]
+    shutil.copytree(two_homes[0], home)
+    assert KnowledgeBase.open(home, HashEncoder()).search("Question 3?")
+    done = DAMAGES[kind](home, other, random.Random(seed))  # noqa: S311
+    with pytest.raises(SnapshotError):
+        pytest.fail(f"{done}: found {KnowledgeBase.open(home, HashEncoder()).search('Question 3?')}")
+
+
+def test_a_snapshot_of_an_earlier_format_says_what_to_do(home: Path) -> None:
+    edit_manifest(home, {"format": 1})
+    with pytest.raises(SnapshotError, match=r"expected format 2, got 1\. Ingest again\."):
+        snapshots.open_current(home)
+    fill(home, ENTRIES)
+    assert len(snapshots.open_current(home)[0].entries) == 20
+
+
+def test_entries_without_a_word_are_kept_and_found_by_meaning(tmp_path: Path) -> None:
+    fill(tmp_path, [Entry(id="marks", question="?!", answer="…")])
+    assert [hit.entry.id for hit in KnowledgeBase.open(tmp_path, HashEncoder()).search("what")] == ["marks"]
+
+
+def test_words_survive_the_way_through_the_disk_unchanged(home: Path) -> None:
+    wanted = LexicalIndex.build(["\n".join(entry.searched_texts) for entry in ENTRIES])
+    read = snapshots.read_current(home).read_lexical()
+    for query in ("Question 3?", "answer 17 50", "none such"):
+        np.testing.assert_array_equal(read.scores(query), wanted.scores(query))
+        assert read.score(query, "Answer 17, or 3") == wanted.score(query, "Answer 17, or 3")
 
 
 @pytest.mark.parametrize("content", ["", "../../etc", "20261122T000000Z-00000000\n", "\xff"])

@@ -10,16 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatbot.types import Message
-from finetune.split import (
-    NEAR_DUPLICATE_JACCARD,
-    Split,
-    jaccard,
-    near_duplicate_groups,
-    normalised,
-    shingles,
-    split,
-)
+from finetune.split import Split, near_duplicate_groups, normalised, split
 from finetune.transcripts import Transcript
+from knowledge_base.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, shingles
 
 # Invented shop talk: words are drawn from it, so that chance makes some conversations alike.
 WORDS = re.findall(
