@@ -213,7 +213,7 @@ def test_hidden_words_are_seen_by_themselves_alone_and_nothing_else_of_a_pack_ch
     for name in ("ids", "positions", "sources", "targets"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(hiding, name))
     assert plain.readings == hiding.readings
-    gone = (plain.visible & ~hiding.visible).any(axis=0)
+    gone = np.asarray((plain.visible & ~hiding.visible).any(axis=0))
     np.testing.assert_array_equal(hiding.visible, plain.visible & (~gone | np.eye(len(gone), dtype=bool)))
     for tree, place, span in node_places(tiny_renderer.system, grown):
         first, last = tree.nodes[place].hideable
@@ -230,7 +230,8 @@ def test_about_the_share_of_words_that_was_asked_for_is_hidden_and_other_words_e
     messages = (Message("user", "where is my order " * 40, intents=("order",)),)
     grown = trees(Lesson(Transcript("c", messages), [Turn(0, False, ())]), tiny_renderer, LABELS, 2000)
     plain = pack(tiny_renderer.system, grown).visible
-    gone = [(plain & ~pack(tiny_renderer.system, grown, 0.15, (0, step)).visible).any(axis=0) for step in range(8)]
+    passes = [pack(tiny_renderer.system, grown, 0.15, (0, step)).visible for step in range(8)]
+    gone = [np.asarray((plain & ~visible).any(axis=0)) for visible in passes]
     n_words = grown[0].nodes[0].hideable[1] - grown[0].nodes[0].hideable[0]
     assert 0.10 < float(np.mean([row.sum() for row in gone])) / n_words < 0.20
     assert len({tuple(row) for row in gone}) == len(gone)
