@@ -5,7 +5,6 @@ Only what is new is embedded: a text that the snapshot in force holds already ke
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,36 +12,30 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from knowledge_base import quarantine, snapshots
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     Parser,
-    progress,
     report_refusals,
     report_suspicious,
     run,
     write_json,
 )
+from knowledge_base.edits import laid_over
 from knowledge_base.encoder import DEFAULT_ENCODER, Encoder, EncoderFolder, load_encoder, locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
-from knowledge_base.index import VectorIndex
+from knowledge_base.publication import Publication
 from knowledge_base.readers import Reading, read_sources
 from knowledge_base.sources.ledger import Ledger
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What sources change in a knowledge home; `entries` is all that it will hold."""
+    """What sources change in a knowledge home; `entries` is all that they say of it from now on."""
 
     entries: Sequence[Entry]
     added: int
@@ -75,13 +68,18 @@ def compare(previous: Mapping[str, Entry], sources: Sequence[Entry], *, prune: b
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did (or, as a dry run, would do). `snapshot` is empty where none was written."""
+    """What a run did (or, as a dry run, would do).
+
+    `edited` counts the entries in which what operators wrote stands before what the sources say; `snapshot` is empty
+    where none was written.
+    """
 
     added: int
     changed: int
     removed: int
     unchanged: int
     kept: int
+    edited: int
     entries: int
     embedded: int
     encoder: str
@@ -90,14 +88,6 @@ class Report:
     seconds: float
     seconds_loading: float
     seconds_embedding: float
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Where the time went, in seconds."""
-
-    loading: float = 0.0
-    embedding: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,34 +126,27 @@ def ingest(
     snapshots.check_home(home)
     with nullcontext() if dry_run else snapshots.writing(home):
         held = _held(home, say)
-        changes = compare(held.snapshot.entries if held.snapshot else {}, sources, prune=prune)
-        rows, texts = _rows(changes.entries)
-        known = _known_rows(held.snapshot, encoder, say)
-        new = {sha256: text for sha256, text in texts.items() if sha256 not in known}
-        up_to_date = held.current and not changes.any and not new
-        snapshot, clock = "", _Clock()
-        if not up_to_date and not dry_run:
-            index = _index(rows, new, known, held.snapshot, load, say, clock)
-            facts = {
-                "encoder": {"id": encoder.id, "sha256": encoder.sha256, "dimension": index.dimension},
-                "parent": held.snapshot.id if held.snapshot else None,
-            }
-            scorer = held.snapshot.scorer if held.snapshot else None
-            snapshot = snapshots.write(home, changes.entries, rows, index, facts, scorer).id
+        before, edits = (held.snapshot.sourced, held.snapshot.edits) if held.snapshot else ({}, {})
+        changes = compare(before, sources, prune=prune)
+        entries, edits = laid_over(changes.entries, edits)
+        publication = Publication(entries, edits, held.snapshot, encoder, say)
+        up_to_date = held.current and not changes.any and not publication.new
+        published = None if up_to_date or dry_run else publication.write(home, load)
     return Report(
         added=changes.added,
         changed=changes.changed,
         removed=changes.removed,
         unchanged=changes.unchanged,
         kept=changes.kept,
-        entries=len(changes.entries),
-        embedded=len(new),
+        edited=len(edits),
+        entries=len(entries),
+        embedded=len(publication.new),
         encoder=encoder.id,
-        snapshot=snapshot,
+        snapshot=published.snapshot.id if published else "",
         dry_run=dry_run,
         seconds=round(time.monotonic() - started, 3),
-        seconds_loading=round(clock.loading, 3),
-        seconds_embedding=round(clock.embedding, 3),
+        seconds_loading=round(published.seconds_loading if published else 0.0, 3),
+        seconds_embedding=round(published.seconds_embedding if published else 0.0, 3),
     )
 
 
@@ -177,61 +160,6 @@ def _held(home: Path, say: Callable[[str], None]) -> _Held:
         source = f"what {older.id} held is used" if older else "ingest your other sources again too"
         say(f"warning: {error} The damaged snapshot is replaced; {source}.")
         return _Held(older, current=False)
-
-
-def _rows(entries: Sequence[Entry]) -> tuple[list[snapshots.Row], dict[str, str]]:
-    """Return what each row of the index is, and every text once, by its sha256."""
-    rows: list[snapshots.Row] = []
-    texts: dict[str, str] = {}
-    for entry in entries:
-        for text in entry.searched_texts:
-            sha256 = hashlib.sha256(text.encode()).hexdigest()
-            rows.append(snapshots.Row(entry.id, sha256))
-            texts[sha256] = text
-    return rows, texts
-
-
-def _known_rows(held: snapshots.Snapshot | None, encoder: EncoderFolder, say: Callable[[str], None]) -> dict[str, int]:
-    """Return where the held index has the vector of a text; nothing where another encoder made it."""
-    if held is None:
-        return {}
-    if held.encoder_sha256 != encoder.sha256:
-        say(f"the encoder changed from {held.encoder_id} to {encoder.id}: every text is embedded again")
-        return {}
-    return {row.text_sha256: i for i, row in enumerate(held.rows)}
-
-
-def _index(
-    rows: Sequence[snapshots.Row],
-    new: Mapping[str, str],
-    known: Mapping[str, int],
-    held: snapshots.Snapshot | None,
-    load: Callable[[], Encoder],
-    say: Callable[[str], None],
-    clock: _Clock,
-) -> VectorIndex:
-    """Build the index of `rows` from known vectors and newly embedded texts."""
-    import numpy as np
-
-    parts: list[Vectors] = []
-    if held and known:
-        parts.append(held.read_index().vectors(np.array(list(known.values()))))
-    if new:
-        parts.append(_embed(list(new.values()), load, say, clock))
-    place = {sha256: i for i, sha256 in enumerate([*known, *new])}
-    return VectorIndex.build(np.concatenate(parts)[[place[row.text_sha256] for row in rows]])
-
-
-def _embed(texts: Sequence[str], load: Callable[[], Encoder], say: Callable[[str], None], clock: _Clock) -> Vectors:
-    started = time.monotonic()
-    say("loading the encoder")
-    encoder = load()
-    clock.loading = time.monotonic() - started
-    say(f"texts to embed: {len(texts):,}")
-    with progress("embedding", len(texts)) as advance:
-        vectors = encoder.encode(texts, advance)
-    clock.embedding = time.monotonic() - started - clock.loading
-    return vectors
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -302,6 +230,8 @@ def _print_report(report: Report, reading: Reading, say: Callable[[str], None]) 
     say(f"{counts}unchanged {report.unchanged:,}{refused}")
     if report.kept:
         say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
+    if report.edited:
+        say(f"{report.edited:,} entries stay as operators left them, whatever the sources say")
     if report.dry_run:
         say(f"dry run: nothing was written; texts to embed: {report.embedded:,}")
     elif report.snapshot:
