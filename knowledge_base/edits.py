@@ -27,6 +27,15 @@ class Edit:
     retired: bool = False
     source: Entry | None = None
 
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is changed: the text is the source's, and in force."""
+        return self.entry == self.source and not self.retired
+
+    def renewed(self, source: Entry | None) -> Edit:
+        """Return the edit over what the sources now say; a text that operators left alone follows them."""
+        return replace(self, entry=source if source and self.entry == self.source else self.entry, source=source)
+
     def to_json(self) -> dict[str, Any]:
         """Return the edit as a JSON object."""
         return {
@@ -51,7 +60,7 @@ class Edit:
 def laid_over(sources: Sequence[Entry], edits: Mapping[str, Edit]) -> tuple[list[Entry], dict[str, Edit]]:
     """Return the entries that are in force, and the edits with what the sources now say of each."""
     said = {entry.id: entry for entry in sources}
-    renewed = {entry_id: replace(edit, source=said.get(entry_id)) for entry_id, edit in edits.items()}
+    renewed = {entry_id: edit.renewed(said.get(entry_id)) for entry_id, edit in edits.items()}
     current = {**said, **{entry_id: edit.entry for entry_id, edit in renewed.items()}}
     return [e for e in current.values() if e.id not in renewed or not renewed[e.id].retired], renewed
 
@@ -60,3 +69,8 @@ def lifted(entries: Mapping[str, Entry], edits: Mapping[str, Edit]) -> dict[str,
     """Return what the sources say, by id: the entries in force without what operators changed."""
     said = {entry_id: entry for entry_id, entry in entries.items() if entry_id not in edits}
     return said | {entry_id: edit.source for entry_id, edit in edits.items() if edit.source}
+
+
+def version(entry: Entry, edit: Edit | None) -> str:
+    """Return what changes with the text of an entry and with whether it is retired."""
+    return f"{entry.sha256}-retired" if edit and edit.retired else entry.sha256

@@ -14,6 +14,7 @@ from knowledge_base.command import progress
 from knowledge_base.edits import Edit
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
+from knowledge_base.errors import InputError
 from knowledge_base.index import VectorIndex
 
 if TYPE_CHECKING:
@@ -76,9 +77,13 @@ class Publication:
             load: gives the encoder; called only if a text is new.
 
         Raises:
+            InputError: no entry is left in force; nothing was written.
             SnapshotError: what was written does not read back as it should; nothing was made current.
         """
         import numpy as np
+
+        if not self._rows:
+            raise InputError(f"{home}: expected at least one entry to stay in force, got none. Nothing was changed.")
 
         parts: list[Vectors] = []
         loading = embedding = 0.0
