@@ -291,14 +291,16 @@ def test_knowledge_of_another_encoder_is_not_edited(home: Path) -> None:
         Editor(home, HashEncoder()).add({"question": "x", "answer": "y"}, "ada")
 
 
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(lambda t: t.strip())
+WORDS = st.text("ab é豈|=<", min_size=1, max_size=8).filter(lambda text: text.strip())
 STEPS = st.lists(
     st.tuples(st.sampled_from(["add", "change", "retire", "bring_back", "ingest", "prune"]), st.integers(0, 3), WORDS),
     max_size=8,
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=STEPS)
 def test_whatever_is_done_in_whatever_order_reads_back_and_the_last_word_of_an_operator_holds(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str]]
@@ -344,6 +346,7 @@ ENTRY = st.builds(Entry, st.sampled_from("abcd"), PLAIN, PLAIN)
 EDIT = st.builds(Edit, ENTRY, st.just("ada"), st.just("2026"), st.booleans(), st.none())
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(sources=st.lists(ENTRY, unique_by=lambda e: e.id), edits=st.lists(EDIT, unique_by=lambda e: e.entry.id))
 def test_what_is_laid_over_the_sources_can_be_lifted_again(sources: list[Entry], edits: list[Edit]) -> None:
     said = {entry.id: entry for entry in sources}
