@@ -163,7 +163,9 @@ class Curation:
         fresh = dict(zip(new, parts.knowledge.encoder.encode_queries(new), strict=True)) if new else {}
         known = {**self._vectors, **fresh}
         self._vectors = {text: known[text] for text in texts}
-        return np.stack([known[text] for text in texts]) if texts else np.zeros((0, parts.knowledge.encoder.dimension))
+        return np.array([known[text] for text in texts], np.float32).reshape(
+            len(texts), parts.knowledge.encoder.dimension
+        )
 
     def _loaded(self) -> Parts:
         parts = self._parts()

@@ -165,12 +165,13 @@ def test_who_changes_what_another_has_changed_meanwhile_is_told_and_loses_nothin
     opened = seen(home, "back")
     editor.change("back", {"answer": "Ada was first."}, "ada", opened)
     before = snapshots.current_id(home)
-    for attempt in (
+    attempts: list[Callable[[], Entry]] = [
         lambda: editor.change("back", {"answer": "Eve was second."}, "eve", opened),
         lambda: editor.retire("back", "eve", opened),
         lambda: editor.bring_back("back", "eve", opened),
         lambda: editor.take_back("back", "eve", opened),
-    ):
+    ]
+    for attempt in attempts:
         with pytest.raises(ChangedError, match="ada changed it at 2026-11-22T12:00:00"):
             attempt()
     with pytest.raises(ChangedError, match="not there any more"):

@@ -30,6 +30,7 @@ def find(session: Session, limit: int) -> list[UnansweredQuestion]:
             _next(_Later.author, "assistant"),
             _next(_Later.content, "assistant"),
         )
+        .select_from(TurnTable)
         .join(_Question, TurnTable.message_id == _Question.id)
         .join(_Reply, TurnTable.reply_id == _Reply.id)
         .where(TurnTable.status == "done", ~_Reply.superseded, _NO_ENTRY)
