@@ -164,7 +164,7 @@ class KnowledgePage:
         """Empty the form for a new entry."""
         return *self._form.shown(None), note("")
 
-    def save(self, opened: Opened, *values: Any, request: gr.Request) -> tuple[Any, ...]:
+    def save(self, opened: Opened, request: gr.Request, *values: Any) -> tuple[Any, ...]:
         """Publish what stands in the form."""
         given = EntryForm.values(values)
 
