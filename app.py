@@ -73,7 +73,7 @@ def _serve(bot: Bot, store: Store, settings: Settings, secret: str, given: Names
     from chatbot.web.app import build_app
 
     _say("building the pages")
-    app = build_app(bot, store, settings, lambda: bot.entries, secret)
+    app = build_app(bot, store, settings, lambda: bot.entries, secret, lambda: bot.parts)
     threading.Thread(target=load, name="load", daemon=True).start()
     host = f"[{given.host}]" if ":" in given.host else given.host
     _say(f"open http://{host}:{given.port} (operators: http://{host}:{given.port}/admin)")

@@ -82,6 +82,11 @@ class Bot:
         return self._parts is not None
 
     @property
+    def parts(self) -> Parts | None:
+        """What the bot answers with; None while it is loaded."""
+        return self._parts
+
+    @property
     def entries(self) -> Mapping[str, Entry]:
         """The present knowledge entries by id; empty while they are loaded."""
         return {} if self._parts is None else self._parts.knowledge.entries

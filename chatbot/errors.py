@@ -6,6 +6,7 @@ FrontdeskError                 work began and failed (exit code 1)
 │   ├── TooLongError           the message is longer than the limit
 │   ├── RateError              too many messages; `retry_after_seconds` says when again
 │   └── BusyError              this conversation is being answered already, or too many wait
+├── NotLoadedError             the knowledge is still being loaded
 ├── NotFoundError              no such conversation or message for this visitor
 └── InputError                 nothing was done (exit code 2)
     ├── ModelError             the base model is missing, altered or another one
@@ -27,6 +28,7 @@ __all__ = [
     "InputError",
     "ModelError",
     "NotFoundError",
+    "NotLoadedError",
     "RateError",
     "SettingsError",
     "SnapshotError",
@@ -62,6 +64,10 @@ class BusyError(TurnError):
 
 class NotFoundError(FrontdeskError):
     """There is no such conversation or message for this visitor."""
+
+
+class NotLoadedError(FrontdeskError):
+    """The knowledge is still being loaded."""
 
 
 class ModelError(InputError):

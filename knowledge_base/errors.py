@@ -28,5 +28,13 @@ class SnapshotError(InputError):
     """A knowledge snapshot is missing, altered, or was built with another encoder."""
 
 
+class InUseError(InputError):
+    """Somebody else writes to the knowledge home at this moment."""
+
+
+class ChangedError(InputError):
+    """Somebody else has changed the entry since it was opened."""
+
+
 class EncoderError(InputError):
     """The sentence encoder is missing, altered or not usable."""

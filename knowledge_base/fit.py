@@ -115,7 +115,7 @@ def _written(home: Path, scorer: Scorer) -> str:
     with writing(home):
         held, index = snapshots.open_current(home)
         facts = {"encoder": held.manifest["encoder"], "parent": held.id}
-        return snapshots.write(home, list(held.entries.values()), held.rows, index, facts, scorer).id
+        return snapshots.write(home, list(held.entries.values()), held.rows, index, facts, scorer, held.edits).id
 
 
 def _parser() -> Parser:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from knowledge_base.errors import InputError
+from knowledge_base.errors import InputError, InUseError
 from knowledge_base.manifest import flush
 
 KEPT = 3
@@ -47,7 +47,8 @@ def writing(home: Path) -> Iterator[None]:
     """Hold the home as its only writer; what a killed writer left half done is removed first.
 
     Raises:
-        InputError: another process writes, or the folder cannot be written.
+        InUseError: an ingestion or an edit is being written.
+        InputError: the folder cannot be written.
     """
     try:
         (home / "snapshots").mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,7 @@ def writing(home: Path) -> Iterator[None]:
                 remove(leftover)
             yield
     except Timeout:
-        raise InputError(f"{home}: another ingestion is writing here. Wait until it is done.") from None
+        raise InUseError(f"{home}: another ingestion is writing here, or an edit. Wait until it is done.") from None
     except PermissionError as error:
         raise InputError(f"{home}: expected a folder that can be written, got: {error.strerror}.") from error
 

@@ -12,38 +12,32 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from knowledge_base import quarantine, snapshots
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     Parser,
-    progress,
     report_refusals,
     report_suspicious,
     run,
     write_json,
 )
 from knowledge_base.duplicates import near_duplicates
+from knowledge_base.edits import laid_over
 from knowledge_base.encoder import DEFAULT_ENCODER, Encoder, EncoderFolder, load_encoder, locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
 from knowledge_base.home import check_home, writing
-from knowledge_base.index import VectorIndex
+from knowledge_base.publication import Publication
 from knowledge_base.readers import Reading, read_sources
 from knowledge_base.sources.ledger import Ledger
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What sources change in a knowledge home; `entries` is all that it will hold."""
+    """What sources change in a knowledge home; `entries` is all that they say of it from now on."""
 
     entries: Sequence[Entry]
     added: int
@@ -76,13 +70,18 @@ def compare(previous: Mapping[str, Entry], sources: Sequence[Entry], *, prune: b
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did (or, as a dry run, would do). `snapshot` is empty where none was written."""
+    """What a run did (or, as a dry run, would do).
+
+    `edited` counts the entries in which what operators wrote stands before what the sources say; `snapshot` is empty
+    where none was written.
+    """
 
     added: int
     changed: int
     removed: int
     unchanged: int
     kept: int
+    edited: int
     entries: int
     embedded: int
     encoder: str
@@ -93,14 +92,6 @@ class Report:
     seconds_embedding: float
     near_duplicates: tuple[tuple[str, str, float], ...]  # the most similar, see `knowledge_base.duplicates`
     near_duplicates_found: int
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Where the time went, in seconds."""
-
-    loading: float = 0.0
-    embedding: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,36 +130,28 @@ def ingest(
     check_home(home)
     with nullcontext() if dry_run else writing(home):
         held = _held(home, say)
-        changes = compare(held.snapshot.entries if held.snapshot else {}, sources, prune=prune)
-        rows, texts = snapshots.rows_of(changes.entries)
-        known = _known_rows(held.snapshot, encoder, say)
-        new = {sha256: text for sha256, text in texts.items() if sha256 not in known}
-        up_to_date = held.current and not changes.any and not new
-        snapshot, clock = "", _Clock()
-        if not up_to_date and not dry_run:
-            index = _index(rows, new, known, held.snapshot, load, say, clock)
-            facts = {
-                "encoder": {"id": encoder.id, "sha256": encoder.sha256, "dimension": index.dimension},
-                "parent": held.snapshot.id if held.snapshot else None,
-                "changes": {"added": changes.added, "changed": changes.changed, "removed": changes.removed},
-            }
-            scorer = held.snapshot.scorer if held.snapshot else None
-            snapshot = snapshots.write(home, changes.entries, rows, index, facts, scorer).id
-    near = near_duplicates(changes.entries)
+        before, edits = (held.snapshot.sourced, held.snapshot.edits) if held.snapshot else ({}, {})
+        changes = compare(before, sources, prune=prune)
+        entries, edits = laid_over(changes.entries, edits)
+        publication = Publication(entries, edits, held.snapshot, encoder, say)
+        up_to_date = held.current and not changes.any and not publication.new
+        published = None if up_to_date or dry_run else publication.write(home, load)
+    near = near_duplicates(entries)
     return Report(
         added=changes.added,
         changed=changes.changed,
         removed=changes.removed,
         unchanged=changes.unchanged,
         kept=changes.kept,
-        entries=len(changes.entries),
-        embedded=len(new),
+        edited=len(edits),
+        entries=len(entries),
+        embedded=len(publication.new),
         encoder=encoder.id,
-        snapshot=snapshot,
+        snapshot=published.snapshot.id if published else "",
         dry_run=dry_run,
         seconds=round(time.monotonic() - started, 3),
-        seconds_loading=round(clock.loading, 3),
-        seconds_embedding=round(clock.embedding, 3),
+        seconds_loading=round(published.seconds_loading if published else 0.0, 3),
+        seconds_embedding=round(published.seconds_embedding if published else 0.0, 3),
         near_duplicates=near.pairs,
         near_duplicates_found=near.count,
     )
@@ -184,49 +167,6 @@ def _held(home: Path, say: Callable[[str], None]) -> _Held:
         source = f"what {older.id} held is used" if older else "ingest your other sources again too"
         say(f"warning: {error} It is replaced; {source}.")
         return _Held(older, current=False)
-
-
-def _known_rows(held: snapshots.Snapshot | None, encoder: EncoderFolder, say: Callable[[str], None]) -> dict[str, int]:
-    """Return where the held index has the vector of a text; nothing where another encoder made it."""
-    if held is None:
-        return {}
-    if held.encoder_sha256 != encoder.sha256:
-        say(f"the encoder changed from {held.encoder_id} to {encoder.id}: every text is embedded again")
-        return {}
-    return {row.text_sha256: i for i, row in enumerate(held.rows)}
-
-
-def _index(
-    rows: Sequence[snapshots.Row],
-    new: Mapping[str, str],
-    known: Mapping[str, int],
-    held: snapshots.Snapshot | None,
-    load: Callable[[], Encoder],
-    say: Callable[[str], None],
-    clock: _Clock,
-) -> VectorIndex:
-    """Build the index of `rows` from known vectors and newly embedded texts."""
-    import numpy as np
-
-    parts: list[Vectors] = []
-    if held and known:
-        parts.append(held.read_index().vectors(np.array(list(known.values()))))
-    if new:
-        parts.append(_embed(list(new.values()), load, say, clock))
-    place = {sha256: i for i, sha256 in enumerate([*known, *new])}
-    return VectorIndex.build(np.concatenate(parts)[[place[row.text_sha256] for row in rows]])
-
-
-def _embed(texts: Sequence[str], load: Callable[[], Encoder], say: Callable[[str], None], clock: _Clock) -> Vectors:
-    started = time.monotonic()
-    say("loading the encoder")
-    encoder = load()
-    clock.loading = time.monotonic() - started
-    say(f"texts to embed: {len(texts):,}")
-    with progress("embedding", len(texts)) as advance:
-        vectors = encoder.encode(texts, advance)
-    clock.embedding = time.monotonic() - started - clock.loading
-    return vectors
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -297,6 +237,8 @@ def _print_report(report: Report, reading: Reading, say: Callable[[str], None]) 
     say(f"{counts}unchanged {report.unchanged:,}{refused}")
     if report.kept:
         say(f"kept {report.kept:,} entries that the sources do not hold (--prune removes them)")
+    if report.edited:
+        say(f"{report.edited:,} entries stay as operators left them, whatever the sources say")
     if report.near_duplicates:
         one, other, similarity = report.near_duplicates[0]
         say(

@@ -43,6 +43,12 @@ class Scorer:
 
         return np.asarray(np.asarray(features, np.float64) @ np.asarray(self.weights) - self.nothing)
 
+    def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return (n, len(FEATURES)): what each feature adds to a candidate's utility."""
+        import numpy as np
+
+        return np.asarray(np.asarray(features, np.float64) * np.asarray(self.weights))
+
     def probabilities(self, utilities: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,): the probability that each candidate answers; what is left to 1 is that of nothing."""
         import numpy as np

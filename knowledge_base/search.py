@@ -82,6 +82,16 @@ class KnowledgeBase:
         return cls(home, encoder)
 
     @property
+    def home(self) -> Path:
+        """The knowledge home."""
+        return self._home
+
+    @property
+    def snapshot(self) -> snapshots.Snapshot:
+        """The snapshot in use."""
+        return self._opened.snapshot
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder that embeds queries."""
         return self._encoder

@@ -3,7 +3,7 @@
 HOME/CURRENT                          the name of the snapshot in force, replaced by os.replace
 HOME/snapshots/<utc>-<hash8>/         never changed; hash8 is the start of its manifest's sha256
     entries.jsonl  rows.json  index.faiss  lexical.safetensors  scorer.json (where the search was fitted)
-    manifest.json
+    edits.jsonl (where operators changed entries)  manifest.json
 HOME/ingest.lock                      held by the one process that writes
 HOME/sources.json, quarantine.jsonl   what ingestions remember of documents, and what the last one refused
 """
@@ -13,12 +13,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from knowledge_base.command import run
+from knowledge_base.edits import Edit, lifted
 from knowledge_base.entry import Entry, parse_entry
 from knowledge_base.errors import SnapshotError
 from knowledge_base.home import NAME, make_current, names, remove, remove_old
@@ -31,6 +32,7 @@ T = TypeVar("T")
 FORMAT = 2  # 1 had no lexical index
 SCORER = "scorer.json"
 LEXICAL = "lexical.safetensors"
+EDITS = "edits.jsonl"
 WHAT = "knowledge snapshot"
 
 
@@ -47,7 +49,7 @@ class Snapshot:
     """A verified snapshot.
 
     `sha256` is its manifest's; `rows[i]` says what row i of the index is; `scorer` was fitted for this knowledge, None
-    where the weights that come with Frontdesk serve.
+    where the weights that come with Frontdesk serve; `edits` is what operators changed, by the id of the entry.
     """
 
     id: str
@@ -57,6 +59,12 @@ class Snapshot:
     entries: Mapping[str, Entry]
     rows: Sequence[Row]
     scorer: Scorer | None = None
+    edits: Mapping[str, Edit] = field(default_factory=dict)
+
+    @property
+    def sourced(self) -> dict[str, Entry]:
+        """What the sources say, by id: the entries without what operators changed."""
+        return lifted(self.entries, self.edits)
 
     @property
     def encoder_sha256(self) -> str:
@@ -155,16 +163,18 @@ def read(folder: Path, name: str = "") -> Snapshot:
     if manifest.get("format") != FORMAT:
         raise SnapshotError(f"{folder}: expected format {FORMAT}, got {manifest.get('format')!r}. Ingest again.")
     try:
-        lines = (folder / "entries.jsonl").read_text(encoding="utf-8").split("\n")
-        entries = [parse_entry(json.loads(line)) for line in lines if line]
+        entries = [parse_entry(row) for row in _read_lines(folder / "entries.jsonl")]
         rows = [Row(*row) for row in json.loads((folder / "rows.json").read_text(encoding="utf-8"))]
         fitted = folder / SCORER
         scorer = Scorer.from_json(json.loads(fitted.read_text(encoding="utf-8"))) if fitted.exists() else None
+        edited = folder / EDITS
+        edits = [Edit.from_json(row) for row in _read_lines(edited)] if edited.exists() else []
     except (ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
     if rows != rows_of(entries)[0]:
         raise SnapshotError(f"{folder}: the rows are not those of the entries. Ingest again.")
-    return Snapshot(name, folder, sha256, manifest, {entry.id: entry for entry in entries}, rows, scorer)
+    by_id = {entry.id: entry for entry in entries}
+    return Snapshot(name, folder, sha256, manifest, by_id, rows, scorer, {edit.entry.id: edit for edit in edits})
 
 
 def read_current(home: Path) -> Snapshot:
@@ -242,6 +252,7 @@ def write(
     index: VectorIndex,
     facts: Mapping[str, Any],
     scorer: Scorer | None = None,
+    edits: Mapping[str, Edit] | None = None,
 ) -> Snapshot:
     """Write a snapshot and make it current; call it inside `writing`.
 
@@ -252,6 +263,7 @@ def write(
         index: the vectors, one a row.
         facts: for the manifest; `encoder` is an object with id, sha256 and dimension.
         scorer: how this knowledge is searched, where that was fitted.
+        edits: what operators changed, by the id of the entry.
 
     Raises:
         SnapshotError: what was written does not read back as it should; nothing was made current.
@@ -260,8 +272,9 @@ def write(
     partial = home / "snapshots" / f"{created:%Y%m%dT%H%M%SZ}.partial"
     partial.mkdir()
     try:
-        with (partial / "entries.jsonl").open("w", encoding="utf-8", newline="\n") as file:
-            file.writelines(json.dumps(entry.to_json(), ensure_ascii=False) + "\n" for entry in entries)
+        _write_lines(partial / "entries.jsonl", (entry.to_json() for entry in entries))
+        if edits:
+            _write_lines(partial / EDITS, (edit.to_json() for edit in edits.values()))
         pairs = [[row.entry_id, row.text_sha256] for row in rows]
         (partial / "rows.json").write_text(json.dumps(pairs, ensure_ascii=False), encoding="utf-8")
         index.write(partial / "index.faiss")
@@ -272,8 +285,8 @@ def write(
         seal(partial, {"format": FORMAT, "created": created.isoformat(), "counts": counts, **facts})
         name = f"{created:%Y%m%dT%H%M%SZ}-{sha256_of(partial / MANIFEST)[:8]}"
         written = check(partial, name)
-        kept = (list(written.entries.values()), list(written.rows), written.scorer)
-        if kept != (list(entries), list(rows), scorer):
+        kept = (list(written.entries.values()), list(written.rows), written.scorer, written.edits)
+        if kept != (list(entries), list(rows), scorer, dict(edits or {})):
             raise SnapshotError(f"{partial}: what was written does not read back as it was. Nothing was changed.")
         publish(partial, home / "snapshots" / name)
     except BaseException:
@@ -282,6 +295,15 @@ def write(
     make_current(home, name)
     remove_old(home, {name, str(facts.get("parent"))})
     return replace(written, id=name, folder=home / "snapshots" / name)
+
+
+def _write_lines(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _read_lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

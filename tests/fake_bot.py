@@ -3,7 +3,9 @@
 Its replies follow from the message's words: "slow" streams slowly, "price" cites an entry, "ask" offers readings,
 "unknown" declines, "break" fails, "markup" replies with hostile Markdown; anything else is repeated.
 
-    python tests/fake_bot.py --data-dir DIR --port PORT [--loading-until FILE] [--allowed-origin ORIGIN]
+    python tests/fake_bot.py --data-dir DIR --port PORT [--loading-until FILE] [--allowed-origin ORIGIN] [--knowledge HOME]
+
+With a knowledge home the real bot answers from it instead, with the encoder of words that other tests use.
 """
 
 from __future__ import annotations
@@ -13,11 +15,15 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from chatbot.config import Settings
 from chatbot.store import Store
 from chatbot.types import Citation, Decision, Option, Reply, TurnRequest, Understanding
 from knowledge_base.entry import Entry
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 SECRET = "not a secret, this is a test"
 PRICE = Entry(
@@ -132,6 +138,19 @@ def _answer(content: str) -> tuple[Reply, Decision]:
     return Reply(f"You said: {content}"), Decision("chat", "small_talk", (), 0.93)
 
 
+def real_app(store: Store, settings: Settings, home: Path) -> FastAPI:
+    """The application with the real bot without a model, which answers from a knowledge home of the word encoder."""
+    from conftest import WordEncoder
+
+    from chatbot.bot import Bot, Parts
+    from chatbot.web.app import build_app
+    from knowledge_base.search import KnowledgeBase
+
+    bot = Bot(store, settings)
+    bot.furnish(lambda _tell: Parts(KnowledgeBase.open(home, WordEncoder())))
+    return build_app(bot, store, settings, lambda: bot.entries, SECRET, lambda: bot.parts)
+
+
 def main() -> None:
     import uvicorn
 
@@ -142,6 +161,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--loading-until", type=Path, help="a file; the bot is ready once it exists")
     parser.add_argument("--pause", type=float, default=0.02)
+    parser.add_argument("--knowledge", type=Path, help="a knowledge home, from which the real bot answers")
     parser.add_argument("--allowed-origin", action="append", default=[])
     args = parser.parse_args()
     store = Store.open(args.data_dir / "frontdesk.db")
@@ -149,6 +169,8 @@ def main() -> None:
     settings = SETTINGS.model_copy(update={"allowed_origins": args.allowed_origin})
     bot = FakeBot(store, args.loading_until, args.pause)
     app = build_app(bot, store, settings, lambda: ENTRIES, SECRET)
+    if args.knowledge:
+        app = real_app(store, settings, args.knowledge)
     uvicorn.run(app, host="127.0.0.1", port=args.port, log_level="warning", timeout_graceful_shutdown=5)
 
 

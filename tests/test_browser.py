@@ -21,7 +21,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_bot import HOSTILE
+from conftest import WordEncoder, fill
+from fake_bot import ENTRIES, HOSTILE
 from web_server import free_port
 
 from chatbot.store import Store
@@ -362,11 +363,15 @@ def test_hostile_words_run_no_script_and_reach_no_other_host(profile: Any, site:
 def signed_in(context: Any, url: str) -> Any:
     desk = context.new_page()
     desk.goto(f"{url}/admin")
+    sign_in(desk)
+    return desk
+
+
+def sign_in(desk: Any) -> None:
     desk.fill("#name", "ada")
     desk.fill("#password", PASSWORD)
     desk.click("text=Sign in >> nth=-1")
     desk.wait_for_selector("[role=gridcell]")
-    return desk
 
 
 def test_an_operator_filters_reads_the_trace_and_signs_out(profile: Any, site: Server) -> None:
@@ -384,6 +389,45 @@ def test_an_operator_filters_reads_the_trace_and_signs_out(profile: Any, site: S
     desk.wait_for_selector("#password")
     desk.goto(f"{site.url}/admin/")
     assert desk.url == f"{site.url}/sign-in"
+
+
+def test_what_an_operator_writes_on_the_knowledge_page_answers_the_customer_who_asked_in_vain(
+    profile: Any, tmp_path: Path
+) -> None:
+    fill(tmp_path / "home", list(ENTRIES.values()), WordEncoder())
+    question = "Is the <b>velvet</b> lamp back in stock?"
+    with server(tmp_path, "--knowledge", str(tmp_path / "home")) as site:
+        customer = open_chat(profile(), site.url)
+        say(customer, question)
+        assert "In March." not in customer.inner_text("#fd-chat")
+        desk = profile().new_page()
+        desk.goto(f"{site.url}/admin/knowledge")
+        sign_in(desk)
+        desk.click("nav >> text=Knowledge")
+        desk.wait_for_selector("#fd-entries [role=gridcell] >> text=What does delivery cost?")
+        desk.click("[role=tab] >> text=Not answered")
+        desk.click("#fd-gaps [role=gridcell] >> text=velvet")
+        desk.wait_for_function("words => document.querySelector('#fd-question textarea').value === words", arg=question)
+        desk.fill("#fd-answer-text textarea", "In March.")
+        desk.click("#fd-save")
+        desk.wait_for_selector("#fd-told >> text=Saved.")
+        began = time.monotonic()
+        say(customer, question, replies=2)
+        assert time.monotonic() - began < MILLISECONDS / 1000
+        assert "In March." in customer.locator(".fd-reply").last.inner_text()
+        assert "<b>velvet</b>" in customer.locator(".fd-source").last.inner_text(), "a customer's words stay words"
+        desk.click("#fd-retire")
+        desk.wait_for_selector("#fd-told >> text=Retired.")
+        say(customer, question, replies=3)
+        assert "In March." not in customer.locator(".fd-reply").last.inner_text()
+
+
+def test_who_has_not_signed_in_sees_nothing_of_the_knowledge_page(profile: Any, site: Server) -> None:
+    stranger = profile().new_page()
+    for path in ("/admin/knowledge", "/admin/knowledge/"):
+        stranger.goto(f"{site.url}{path}")
+        assert stranger.url == f"{site.url}/sign-in"
+        assert stranger.locator("#fd-form").count() == 0
 
 
 def test_the_page_says_that_models_are_loading_and_answers_when_they_are(profile: Any, tmp_path: Path) -> None:

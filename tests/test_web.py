@@ -12,15 +12,20 @@ from typing import Any
 
 import httpx
 import pytest
-from fake_bot import HOSTILE, SECRET, SETTINGS
+from conftest import WordEncoder, fill
+from fake_bot import ENTRIES, HOSTILE, SECRET, SETTINGS
 from hypothesis import given
 from hypothesis import strategies as st
 from web_server import Page, Served, served
 
+from chatbot.bot import Parts
 from chatbot.config import Limits as LimitSettings
 from chatbot.types import TurnRequest
 from chatbot.web import markup
 from chatbot.web.cookies import OPERATOR_COOKIE, VISITOR_COOKIE, Operators, Visitors
+from knowledge_base import snapshots
+from knowledge_base.home import writing
+from knowledge_base.search import KnowledgeBase
 
 FRAMED = SETTINGS.model_copy(update={"allowed_origins": ["https://www.shop.example"]})
 PASSWORD = "correct horse battery staple"
@@ -505,6 +510,52 @@ def test_an_operator_finds_a_conversation_and_reads_how_it_came_about(site: Serv
             "wholly 90.0 %",
         ):
             assert fact in detail
+
+
+def test_the_knowledge_page_and_its_handlers_are_closed_without_signing_in(site: Served) -> None:
+    with site.browser() as browser:
+        for path in ("/admin/knowledge", "/admin/knowledge/"):
+            assert browser.get(path).headers["location"] == "/sign-in"
+        for path in ("config", "gradio_api/queue/data?session_hash=x", "gradio_api/heartbeat/x", "assets/x.js"):
+            assert browser.get(f"/admin/knowledge/{path}").status_code == 401
+        assert browser.post("/admin/knowledge/gradio_api/queue/join", json={"fn_index": 0}).status_code == 401
+        for path in ("gradio_api/upload", "gradio_api/file=x", "gradio_api/run/save", "gradio_api/call/save"):
+            assert browser.post(f"/admin/knowledge/{path}", json={}).status_code == 404
+
+
+def test_an_operator_keeps_the_knowledge_and_the_bot_knows_it_at_once(tmp_path: Path) -> None:
+    fill(tmp_path / "home", list(ENTRIES.values()), WordEncoder())
+    knowledge = KnowledgeBase.open(tmp_path / "home", WordEncoder())
+    parts = Parts(knowledge)
+    with served(tmp_path, parts=lambda: parts) as shop, shop.browser() as browser:
+        shop.store.add_user("ada", PASSWORD, "operator")
+        sign_in(browser)
+        page = Page(browser, "/admin/knowledge")
+        assert [row[0] for row in page.call("load")[0]["data"]] == [entry.question for entry in ENTRIES.values()]
+        question, answer = f"=1+1 {HOSTILE}", "Two years. <script>window.hacked = 1</script>"
+        fields = [question, answer, "warranty", "", "", "", "public", "", "", True]
+        saved = page.call("save", None, *fields)
+        assert "Saved." in saved[-1]["value"]
+        [added] = [
+            entry for entry in snapshots.read_current(tmp_path / "home").entries.values() if entry.answer == answer
+        ]
+        assert (added.question, added.alternatives) == (question, ("warranty",))
+        assert snapshots.read_current(tmp_path / "home").edits[added.id].by == "ada"
+        assert knowledge.search("warranty")[0].entry == added, "the running bot has it already"
+        hits, why = page.call("search", "warranty", "")
+        assert hits["data"][0][0] == question
+        assert "<script>" not in why
+        assert "&lt;script&gt;" in why
+        assert "Nothing fits: " in why
+        refused = page.call("save", None, "", "", *fields[2:])
+        assert "expected a question" in refused[-1]["value"]
+        with writing(tmp_path / "home"):
+            assert "by somebody else at this moment" in page.call("retire", None)[-1]["value"]
+        assert added.id in snapshots.read_current(tmp_path / "home").entries
+        assert "Retired." in page.call("retire", None)[-1]["value"]
+        assert added.id not in knowledge.entries
+        rows = page.call("first", "", "retired", "any", "any")[0]["data"]
+        assert [row[-1] for row in rows] == [added.id]
 
 
 def test_signing_out_and_being_removed_close_the_operators_page(quiet_site: Served) -> None:

@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ import httpx
 import uvicorn
 from fake_bot import ENTRIES, SECRET, SETTINGS, FakeBot
 
+from chatbot.bot import Parts
 from chatbot.config import Settings
 from chatbot.store import Store
 from chatbot.web.app import build_app
@@ -44,7 +45,12 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path, settings: Settings = SETTINGS, *, loading_until: Path | None = None, pause: float = 0
+    folder: Path,
+    settings: Settings = SETTINGS,
+    *,
+    loading_until: Path | None = None,
+    pause: float = 0,
+    parts: Callable[[], Parts | None] = lambda: None,
 ) -> Iterator[Served]:
     store = Store.open(folder / "frontdesk.db")
     bot = FakeBot(store, loading_until, pause)
@@ -52,7 +58,7 @@ def served(
 
     async def serve() -> None:
         # Gradio makes event loops of its own, and forgets them, where none runs.
-        app = build_app(bot, store, settings, lambda: ENTRIES, SECRET)
+        app = build_app(bot, store, settings, lambda: ENTRIES, SECRET, parts)
         config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
         servers.append(uvicorn.Server(config))
         await servers[0].serve()

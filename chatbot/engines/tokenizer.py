@@ -46,7 +46,7 @@ class BaseTokenizer:
         """Return the ids of a piece character by character, or byte by byte where a character is an added token too."""
         ids: list[int] = []
         for character in piece:
-            own = self._plain.encode(character, add_special_tokens=False).ids
+            own: list[int | None] = list(self._plain.encode(character, add_special_tokens=False).ids)
             if not self.added_ids.isdisjoint(own):
                 own = [self._plain.token_to_id(f"<0x{byte:02X}>") for byte in character.encode()]
             ids += [one for one in own if one is not None and one not in self.added_ids]

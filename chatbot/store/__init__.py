@@ -7,6 +7,7 @@ from chatbot.store.records import (
     Label,
     StoredMessage,
     TurnRecord,
+    UnansweredQuestion,
     User,
 )
 from chatbot.store.store import Store
@@ -19,5 +20,6 @@ __all__ = [
     "Store",
     "StoredMessage",
     "TurnRecord",
+    "UnansweredQuestion",
     "User",
 ]

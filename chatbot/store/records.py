@@ -129,6 +129,16 @@ class TurnRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class UnansweredQuestion:
+    """A customer's message that no entry answered, and what a person replied to it, if one did."""
+
+    message_id: str
+    content: str
+    asked_at: datetime
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class User:
     """Someone who may sign in."""
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
 from chatbot.errors import StoreError
-from chatbot.store import conversations, erasure, migrations, search, sqlite, transcripts, turns, users
+from chatbot.store import conversations, erasure, migrations, search, sqlite, transcripts, turns, unanswered, users
 from chatbot.store.records import (
     ConversationFilter,
     ConversationRow,
@@ -24,6 +24,7 @@ from chatbot.store.records import (
     Rating,
     StoredMessage,
     TurnRecord,
+    UnansweredQuestion,
     User,
     UserRole,
 )
@@ -173,6 +174,14 @@ class Store:
         """Return the conversations that an operator looks for, the one last written in first."""
         with self._reading() as session:
             return search.find(session, wanted, limit, offset)
+
+    def unanswered(self, limit: int = 1000) -> list[UnansweredQuestion]:
+        """Return the latest questions that were declined, or asked back, because no entry answers.
+
+        A question back of which the customer then picked a reading is not among them.
+        """
+        with self._reading() as session:
+            return unanswered.find(session, limit)
 
     def intents(self) -> list[str]:
         """Return every intent that a turn was understood with, sorted."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
     from chatbot.config import Settings
+    from chatbot.curation import Curation
     from chatbot.store import Store
     from chatbot.web.app import Bot
     from chatbot.web.cookies import Operators, Visitors
@@ -28,12 +29,15 @@ def mount(
     operators: Operators,
     limits: Limits,
     turns: Turns,
+    curation: Curation,
 ) -> None:
-    """Mount the operators' page at `/admin` and the chat at `/`."""
+    """Mount the operators' pages at `/admin` and `/admin/knowledge`, and the chat at `/`."""
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when gradio is imported
     import gradio
+    from fastapi.responses import RedirectResponse
 
     from chatbot.ui.chat import ChatPage
+    from chatbot.ui.knowledge import KnowledgePage
     from chatbot.ui.operators import operator_page
 
     closed: dict[str, Any] = {
@@ -52,6 +56,14 @@ def mount(
 
     def signed_in(request: Request) -> str | None:
         return operators.identify(request.cookies)
+
+    @app.get("/admin/knowledge")
+    def with_slash() -> RedirectResponse:
+        return RedirectResponse("/admin/knowledge/")
+
+    knowledge = KnowledgePage(curation, settings, operators).build()
+    knowledge.queue(api_open=False, max_size=16)  # mounted first: the path of the next begins alike
+    gradio.mount_gradio_app(app, knowledge, path="/admin/knowledge", auth_dependency=signed_in, **closed)
 
     desk = operator_page(store, settings)
     desk.queue(api_open=False, max_size=16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ from chatbot.errors import NotFoundError
 from chatbot.store import ConversationFilter, ConversationRow
 from chatbot.types import KINDS
 from chatbot.ui import words
+from chatbot.ui.desk import bar
 
 if TYPE_CHECKING:
     from chatbot.config import Settings
@@ -34,7 +34,7 @@ class _OperatorPage:
     def build(self) -> gr.Blocks:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         with gr.Blocks(title=f"Operators · {self._settings.company}", analytics_enabled=False) as page:
-            gr.Markdown(self._head(), elem_id="fd-desk-head", sanitize_html=False)
+            gr.Markdown(bar(self._settings.company, "Conversations"), elem_id="fd-desk-head", sanitize_html=False)
             with gr.Row(elem_id="fd-filters"):
                 text = gr.Textbox(label="Search", placeholder="Words in a message, or a visitor", scale=3)
                 rating = gr.Dropdown([ANY, "up", "down"], value=ANY, label="Thumb", min_width=110)
@@ -102,12 +102,6 @@ class _OperatorPage:
         rows = self._store.search(wanted, limit=PAGE_ROWS, offset=offset)
         span = f"{offset + 1}–{offset + len(rows)}" if rows else "No conversation fits."
         return [_cells(row) for row in rows], offset, span
-
-    def _head(self) -> str:
-        return (
-            f'<div class="fd-bar"><h1>{escape(self._settings.company)} · Conversations</h1>'
-            '<form method="post" action="/sign-out"><button class="fd-out">Sign out</button></form></div>'
-        )
 
 
 def _cells(row: ConversationRow) -> list[str]:

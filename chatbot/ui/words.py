@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from html import escape
 from typing import Any
 
+from chatbot.curation import Finding, Findings, Item
 from chatbot.store import TurnRecord
 from chatbot.types import Citation, Decision
 from chatbot.web import markup
+from knowledge_base.edits import Edit
 
 KINDS: Mapping[str, str] = {
     "approved": "Sent an approved answer, word for word",
@@ -58,6 +62,13 @@ SOURCES: Mapping[str, str] = {
     "prompt_sha256": "Prompt",
     "seed": "Seed",
 }
+FEATURES: Mapping[str, str] = {
+    "question": "Its question is near in meaning",
+    "whole": "As a whole it is near in meaning",
+    "words": "It shares words",
+    "context_words": "It shares words with the message before",
+    "recent": "It was just cited",
+}
 _TOLD = {"hits", "seconds", "support", "out_of_scope", *SOURCES}
 
 
@@ -75,6 +86,70 @@ def decision(made: Decision | None) -> str:
         return "Nothing was decided: the turn ended before."
     sentence = f"{KINDS.get(made.kind, made.kind)}, because {REASONS.get(made.reason, made.reason)}"
     return sentence + (f" (probability {percent(made.probability)})." if made.probability is not None else ".")
+
+
+def findings(found: Findings) -> str:
+    """Return why hits rank where they do: of each feature its value times its weight, for nothing what it must outweigh."""
+    names = list(found.found[0].values) if found.found else []
+    heads = ("", "entry", *(FEATURES.get(name, name) for name in names), "against it: nothing", "sum", "answers with")
+    rows = [
+        (
+            str(rank),
+            one.hit.entry.question,
+            *(_share(one.values[name], one.contributions[name]) for name in names),
+            f"−{found.threshold:.2f}",
+            f"{one.hit.score:+.2f}",
+            percent(one.hit.probability),
+        )
+        for rank, one in enumerate(found.found, start=1)
+    ]
+    nothing = f'<p class="fd-why">Nothing fits: {percent(found.nothing)}</p>'
+    told = (
+        "<p>What speaks for an entry is the sum of its row, each value times its fitted weight. The probabilities of all "
+        "entries and of “nothing fits” together are 100 %.</p>"
+    )
+    return f'<div class="fd-found">{nothing}{_table("Why", heads, rows) + told if rows else ""}</div>'
+
+
+def reasons(finding: Finding) -> str:
+    """Return what speaks for a hit in words, the strongest first."""
+    strongest = sorted(finding.contributions.items(), key=lambda pair: -abs(pair[1]))
+    return "; ".join(f"{FEATURES.get(name, name)} {value:+.1f}" for name, value in strongest if round(value, 1))
+
+
+def entry_head(item: Item | None) -> str:
+    """Return what is known of an entry beside its text: where it comes from, who changed it, what the sources say."""
+    if item is None:
+        return "<h2>New entry</h2>"
+    entry, edit = item.entry, item.edit
+    facts = [f"id {entry.id}", f"from {entry.source}" if entry.source else "", entry.heading]
+    facts += [f"last updated {entry.updated_at[:10]}" if entry.updated_at else ""]
+    facts += [f"changed by {edit.by}, {edit.at[:16].replace('T', ' ')} UTC" if edit else ""]
+    title = "Retired entry" if edit and edit.retired else "Entry"
+    line = " · ".join(escape(fact) for fact in facts if fact)
+    return f'<h2>{title}</h2><p class="fd-when">{line}</p>{_of_source(edit)}'
+
+
+def state(item: Item, today: date) -> str:
+    """Return the states of an entry, and from when to when it is in force."""
+    bounds = (("from", item.entry.valid_from), ("until", item.entry.valid_until))
+    return " · ".join([*item.states(today), *(f"{word} {day[:10]}" for word, day in bounds if day)])
+
+
+def beginning(text: str) -> str:
+    """Return the first words of a text on one line."""
+    return textwrap.shorten(text, 120, placeholder=" …")
+
+
+def _of_source(edit: Edit | None) -> str:
+    if edit is None or edit.source is None or edit.source == edit.entry:
+        return ""
+    said = f"<p><b>{markup.line(edit.source.question)}</b></p><p>{markup.text(edit.source.answer)}</p>"
+    return f"<details><summary>What the sources say</summary>{said}</details>"
+
+
+def _share(value: float, contribution: float) -> str:
+    return f"{value:.2f} × {contribution / value:.2f} = {contribution:+.2f}" if value else "0"
 
 
 def percent(probability: float | None) -> str:

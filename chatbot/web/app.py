@@ -23,6 +23,7 @@ from chatbot.web.doorway import Doorway, address_of
 from chatbot.web.limits import Limits, Turns
 
 if TYPE_CHECKING:
+    from chatbot.bot import Parts
     from chatbot.config import Settings
     from chatbot.store import Store
     from knowledge_base.entry import Entry
@@ -50,9 +51,14 @@ class Bot(Protocol):
 
 
 def build_app(
-    bot: Bot, store: Store, settings: Settings, entries: Callable[[], Mapping[str, Entry]], secret: str
+    bot: Bot,
+    store: Store,
+    settings: Settings,
+    entries: Callable[[], Mapping[str, Entry]],
+    secret: str,
+    parts: Callable[[], Parts | None] = lambda: None,
 ) -> FastAPI:
-    """Return the application with the chat at `/` and the operators at `/admin`.
+    """Return the application with the chat at `/` and the operators at `/admin` and `/admin/knowledge`.
 
     Args:
         bot: Answers messages; it may still be loading.
@@ -60,7 +66,9 @@ def build_app(
         settings: The company's settings.
         entries: Gives the present knowledge entries by id; an empty mapping while they are loaded.
         secret: The key that cookies are signed with, from the data folder.
+        parts: Gives what the bot answers with, for those who keep the knowledge; None while it is loaded.
     """
+    from chatbot.curation import Curation
     from chatbot.ui import mount
 
     limits = Limits(
@@ -100,7 +108,7 @@ def build_app(
     )
     _add_public_routes(app, bot, settings, entries)
     _add_sign_in(app, store, settings, operators, limits)
-    mount(app, bot, store, settings, visitors, operators, limits, turns)
+    mount(app, bot, store, settings, visitors, operators, limits, turns, Curation(parts, store))
     return app
 
 

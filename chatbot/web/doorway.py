@@ -19,12 +19,12 @@ from chatbot.web.cookies import Operators, Visitors, of_headers
 from chatbot.web.limits import Limits, Turns
 
 BODY_BYTES = 64 * 1024
-DESKS = ("/admin",)  # pages of people who have signed in
+DESKS = ("/admin", "/admin/knowledge")  # pages of people who have signed in
 
 # What Gradio serves and these pages use. Its other routes (uploads, files, proxies, run histories, monitoring, ...) are
 # closed by not being named.
 _GRADIO = re.compile(
-    r"(?:/admin)?(?:/|/config/?|/theme\.css|/favicon\.ico|/assets/.*|/static/.*"
+    r"(?:/admin(?:/knowledge)?)?(?:/|/config/?|/theme\.css|/favicon\.ico|/assets/.*|/static/.*"
     r"|/gradio_api/(?:queue/join|queue/data|heartbeat/[^/]+|startup-events|app_id|login_check|cancel|reset|theme\.css)/?)"
 )
 _SESSION = re.compile(r"/gradio_api/(?:queue/data|heartbeat/(?P<session>[^/]+))/?$")

@@ -1,7 +1,7 @@
 """What earlier runs converted, so that an unchanged document is not converted again: `HOME/sources.json`.
 
-It holds hashes and ids, no text. An entry is taken from the snapshot in force, and only where it is still what the
-document gave; whatever does not fit is forgotten and the document converted anew.
+It holds hashes and ids, no text. An entry is taken from the snapshot in force, without what operators changed, and only
+where it is still what the document gave; whatever does not fit is forgotten and the document converted anew.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Ledger:
     def _entries(self) -> Mapping[str, Entry]:
         if self._held is None:
             try:
-                self._held = snapshots.read_current(self._home).entries if self._home else {}
+                self._held = snapshots.read_current(self._home).sourced if self._home else {}
             except SnapshotError:
                 self._held = {}
         return self._held
