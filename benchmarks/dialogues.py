@@ -72,11 +72,12 @@ class Generator:
     Args:
         entries: a FAQ with subjects; its categories are those of `spoken.KINDS`.
         part: one of PARTS.
-        chance: decides everything.
+        seed: the same gives the same dialogues.
     """
 
-    def __init__(self, entries: Sequence[Entry], part: str, chance: random.Random) -> None:
-        self._half, self._chance = PARTS.index(part), chance
+    def __init__(self, entries: Sequence[Entry], part: str, seed: int) -> None:
+        self._half = PARTS.index(part)
+        self._chance = random.Random(f"{part}:{seed}")  # noqa: S311 (a sample, not a secret)
         of: dict[tuple[str, str], list[Entry]] = defaultdict(list)
         for entry in entries:
             if entry.category in spoken.KINDS:
@@ -275,7 +276,7 @@ def main() -> None:
     opened = gzip.open if given.faq.endswith(".gz") else open
     with opened(given.faq, "rt", encoding="utf-8") as file:
         entries = [parse_entry(json.loads(line)) for line in file]
-    generator = Generator(entries, given.part, random.Random(f"{given.part}:{given.seed}"))  # noqa: S311
+    generator = Generator(entries, given.part, given.seed)
     rows = [generator.query(number) for number in range(given.count)]
     Path(given.out).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     asked = sum(bool(row["relevant"]) for row in rows)

@@ -1,7 +1,8 @@
 """Which subjects a conversation is about: names found as they are typed, misspelt or heard.
 
-A word is compared by its letters and by how it sounds, in runs of up to three words ("key tava" is Kitava). A name is
-as far in a message as its words are, each weighed by how rare it is: "hotel" says little, "Kitava" nearly everything.
+A word is compared by its letters and by how it sounds, in runs of up to three words ("key tava" is Kitava). How much
+speaks for a name is the share of its words that are in a message times what they weigh, each by how rare it is: "hotel"
+says little, "Kitava" nearly everything.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 LONGEST_RUN = 3  # words of a message that may be one word of a name
+FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as many cannot be meant more clearly
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
@@ -58,14 +60,16 @@ class Names:
         self._words = [list(dict.fromkeys(words(name))) for name in names]
         vocabulary = sorted({word for found in self._words for word in found})
         places = {word: place for place, word in enumerate(vocabulary)}
-        rare = np.array([math.log(1 + len(names) / in_texts[word]) for word in vocabulary], np.float32)
+        rare = np.array([math.log(1 + len(texts) / in_texts[word]) for word in vocabulary], np.float32)
         self._pieces = _pieces_of(vocabulary)
         self._known = _matrix([_grams(word) for word in vocabulary], self._pieces)
         self._owned = _weights([[places[word] for word in found] for found in self._words], rare)
+        self._whole = np.asarray(self._owned.sum(axis=1), np.float32).ravel()
+        self._full = np.float32(FULL_WEIGHT * math.log(1 + len(texts)))
         self._mentions = lru_cache(maxsize=REMEMBERED_MESSAGES)(self._compute_mentions)
 
     def mentions(self, message: str) -> NDArray[np.float32]:
-        """Return how far each name is in a message, (n,), from 0 to 1; read-only."""
+        """Return how much speaks for each name in a message, (n,), from 0 to 1; read-only."""
         return self._mentions(message)
 
     def _compute_mentions(self, message: str) -> NDArray[np.float32]:
@@ -76,18 +80,19 @@ class Names:
             return np.zeros(len(self.names), np.float32)
         alike = _matrix([_grams(run) for run in runs], self._pieces) @ self._known.T
         nearest = np.asarray(alike.max(axis=0).todense(), np.float32).ravel()
-        found: NDArray[np.float32] = np.asarray(self._owned @ nearest**SHARPNESS, np.float32)
+        weight = self._owned @ nearest**SHARPNESS
+        found = np.asarray(np.minimum(1.0, weight / self._whole * weight / self._full), np.float32)
         found.flags.writeable = False
         return found
 
 
 def latest(mentions: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return (n,): how far each name is what was last spoken of; a mention fades as others are mentioned after it."""
+    """Return (n,): how far each name is what was last spoken of; a mention fades as others are clearly named after it."""
     import numpy as np
 
     held = np.zeros_like(mentions[0]) if mentions else np.zeros(0, np.float32)
     for found in mentions:
-        held = np.maximum(found, held * (1 - found.max(initial=0.0)))
+        held = np.maximum(found, held * (1 - found.max(initial=0.0) ** 2))
     return np.asarray(held, np.float32)
 
 
@@ -128,13 +133,10 @@ def _matrix(rows: Sequence[frozenset[str]], pieces: Mapping[str, int]) -> csr_ma
 
 
 def _weights(rows: Sequence[Sequence[int]], rare: NDArray[np.float32]) -> csr_matrix:
-    """Return for each name the shares of its words, which sum to 1."""
+    """Return for each name what its words weigh."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
     ends = np.cumsum([0, *(len(row) for row in rows)])
-    flat = [column for row in rows for column in row]
-    values = np.concatenate(
-        [np.zeros(0, np.float32), *(rare[list(row)] / rare[list(row)].sum() for row in rows if row)]
-    )
-    return csr_matrix((values, flat, ends), shape=(len(rows), len(rare)))
+    flat = np.array([column for row in rows for column in row], np.int64)
+    return csr_matrix((rare[flat], flat, ends), shape=(len(rows), len(rare)))
