@@ -27,12 +27,13 @@ import spoken
 from knowledge_base.entry import Entry, parse_entry
 
 PARTS = ("fit", "measure")
-ASKING, UNANSWERED = 0.5, 0.06  # shares of dialogues whose last turn asks: an entry answers, or none of the place does
+ASKING, UNANSWERED = 0.55, 0.06  # shares of dialogues whose last turn asks: an entry answers, or none of the place does
 CONFUSIONS = (
     *("ph f", "f v", "v w", "b p", "d t", "g k", "c k", "s z", "ch sh", "th d", "m n", "er a", "ee i", "i e", "o u"),
     *("a e", "ou oo", "ai ay", "ll l", "tt t", "y ie", "qu kw", "x cks", "au o", "ea ee", "u oo", "or er", "h "),
 )
 SWITCHES = tuple((a, b) for pair in CONFUSIONS for a, b in (pair.split(" "), pair.split(" ")[::-1]) if a)
+OFTEN = {"hotel": 10, "restaurant": 10, "attraction": 5, "train": 1, "taxi": 1}
 DROPPED = {"the", "hotel", "restaurant", "inn", "and", "cafe", "house", "guest", "san", "francisco", "bar", "cambridge"}
 
 
@@ -90,8 +91,9 @@ class Generator:
 
     def query(self, number: int) -> dict[str, object]:
         """Return one dialogue as a judged query."""
-        talk, relevant, kind = Talk(), [], self._chance.random()
+        talk, relevant = Talk(), []
         while not talk.messages:
+            kind = self._chance.random()
             self._spoken = self._chance.random() < 2 / 3
             self._garbled = self._chance.choice((0.0, 0.3, 0.6))
             talk = self._conversation()
@@ -113,7 +115,8 @@ class Generator:
 
     def _conversation(self) -> Talk:
         talk = Talk()
-        kinds = self._chance.choices(tuple(spoken.KINDS), (10, 10, 5, 1, 1), k=self._chance.choice((1, 1, 2, 2, 3)))
+        often = [OFTEN[kind] for kind in self._places]
+        kinds = self._chance.choices(tuple(self._places), often, k=self._chance.choice((1, 1, 2, 2, 3)))
         for kind in dict.fromkeys(kinds):
             place = self._chance.choice(self._own(kind))
             if kind in ("train", "taxi"):

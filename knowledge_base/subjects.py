@@ -128,7 +128,7 @@ def _matrix(rows: Sequence[frozenset[str]], pieces: Mapping[str, int]) -> csr_ma
     columns = [[pieces[gram] for gram in row if gram in pieces] for row in rows]
     ends = np.cumsum([0, *(len(row) for row in columns)])
     values = [1 / math.sqrt(len(row)) for row, kept in zip(rows, columns, strict=True) for _ in kept]
-    flat = [column for row in columns for column in row]
+    flat = np.array([column for row in columns for column in row], np.int64)
     return csr_matrix((np.array(values, np.float32), flat, ends), shape=(len(rows), len(pieces)))
 
 
