@@ -91,27 +91,26 @@ class Generator:
 
     def query(self, number: int) -> dict[str, object]:
         """Return one dialogue as a judged query."""
-        talk, relevant = Talk(), []
-        while not talk.messages:
-            kind = self._chance.random()
-            self._spoken = self._chance.random() < 2 / 3
-            self._garbled = self._chance.choice((0.0, 0.3, 0.6))
-            talk = self._conversation()
-            turns = [i for i, (role, _) in enumerate(talk.messages) if role == "user" and i]
-            turn = self._chance.choice(turns)
-            place = talk.about[turn - 1]
-            if kind < ASKING + UNANSWERED and place:
-                place = self._spoken_of_earlier(talk, turn, place)
-            del talk.messages[turn + (kind >= ASKING + UNANSWERED) :]
-            if kind < ASKING + UNANSWERED:
-                asked = self._question(place, kind < ASKING, place is not talk.about[turn - 1]) if place else None
-                if asked is None:
-                    talk = Talk()
-                    continue
-                talk.messages.append(("user", asked[0]))
-                relevant = asked[1]
-        messages = [{"role": role, "content": content} for role, content in talk.messages]
-        return {"id": f"{PARTS[self._half]}-{number}", "messages": messages, "relevant": relevant}
+        made = self._attempt()
+        while made is None:
+            made = self._attempt()
+        messages = [{"role": role, "content": content} for role, content in made[0]]
+        return {"id": f"{PARTS[self._half]}-{number}", "messages": messages, "relevant": made[1]}
+
+    def _attempt(self) -> tuple[list[tuple[str, str]], list[str]] | None:
+        """Return messages with what answers the last, or None where it was to ask about a place and none was clear."""
+        self._spoken = self._chance.random() < 2 / 3
+        self._garbled = self._chance.choice((0.0, 0.3, 0.6))
+        talk, kind = self._conversation(), self._chance.random()
+        turn = self._chance.choice([i for i, (role, _) in enumerate(talk.messages) if role == "user" and i])
+        if kind >= ASKING + UNANSWERED:
+            return talk.messages[: turn + 1], []
+        last = talk.about[turn - 1]
+        if last is None:
+            return None
+        place = self._spoken_of_earlier(talk, turn, last)
+        asked = self._question(place, kind < ASKING, place is not last)
+        return ([*talk.messages[:turn], ("user", asked[0])], asked[1]) if asked else None
 
     def _conversation(self) -> Talk:
         talk = Talk()
@@ -150,13 +149,13 @@ class Generator:
             self._user(talk, spoken.ANSWER_BACK, None, None)
         for _ in range(self._chance.choice((0, 0, 1))):
             other = self._chance.choice(self._places[place.category])
-            self._agent(talk, spoken.OFFER_ONE, other, other)
+            self._agent(talk, spoken.OFFER_ONE, other)
             self._user(talk, spoken.REFUSE, None, None)
         if way < 0.6:
             self._agent(talk, spoken.OFFER_ONE, place)
             self._user(talk, (*spoken.PICK, *spoken.PICK_NAMED, *spoken.DETAILS), place, place)
         else:
-            self._agent(talk, spoken.OFFER_MORE, place, None)
+            self._agent(talk, spoken.OFFER_MORE, place, clear=False)
             self._user(talk, spoken.PICK_NAMED if way < 0.9 else ("the first one", "the last one"), place, None)
             self._agent(talk, spoken.CONFIRM_NAMED, place)
         if self._chance.random() < 0.15:
@@ -181,8 +180,8 @@ class Generator:
             self._agent(talk, spoken.ANYTHING, talk.about[-1])
         talk.add("user", self._said(self._line(lines), named), about)
 
-    def _agent(self, talk: Talk, lines: Sequence[str], named: Place, about: Place | bool | None = True) -> None:
-        talk.add("assistant", self._said(self._line(lines), named), named if about is True else about or None)
+    def _agent(self, talk: Talk, lines: Sequence[str], named: Place | None, clear: bool = True) -> None:
+        talk.add("assistant", self._said(self._line(lines), named), named if clear else None)
 
     def _spoken_of_earlier(self, talk: Talk, turn: int, place: Place) -> Place:
         """Return now and then a place of another kind that was spoken of before, which is then asked about."""
