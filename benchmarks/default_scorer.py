@@ -1,10 +1,10 @@
 """Fit the weights of search that come with Frontdesk, and write `knowledge_base/scorer.json`.
 
-    python benchmarks/default_scorer.py --knowledge HOME --queries FILE... --dataset FILE...
+    python benchmarks/default_scorer.py --knowledge HOME --queries FILE... --dataset FILE... --dialogues HOME FILE
     python benchmarks/default_scorer.py --knowledge HOME --two_cosines FILE...
 
-The cases are judged queries and the turns of chats whose replies name the entries they rest on or were declined. The
-same cases in five parts, each scored by weights fitted on the other four, say how good the weights are beside those of
+The cases are judged queries, the turns of chats whose replies name the entries they rest on or were declined, and
+dialogues (`dialogues.py --part fit`) over a knowledge of their own: only these tell what a subject weighs. The same cases in five parts, each scored by weights fitted on the other four, say how good the weights are beside those of
 meaning alone. The second command fits and writes nothing: it says how well judged queries are ranked without any fit, by
 the mean of the two cosines; `knowledge_base.evaluate` says the same of the fitted weights.
 """
@@ -28,7 +28,8 @@ from knowledge_base.search import KnowledgeBase
 
 FOLDS = 5
 START = Scorer((0.0,) * len(FEATURES), 0.0)
-TWO_COSINES = Scorer(tuple(0.5 * (name in ("question", "whole")) for name in FEATURES), 0.0)
+MEANING = ("question", "whole", "question_in_context", "whole_in_context")
+TWO_COSINES = Scorer(tuple(0.5 * (name in MEANING[:2]) for name in FEATURES), 0.0)
 
 
 def main() -> None:
@@ -41,13 +42,16 @@ def main() -> None:
     queries = _queries(given.queries)
     chats = read_transcripts([Path(name) for name in given.dataset])[0]
     cases = [*query_cases(knowledge, queries), *chat_cases(knowledge, chats)]
+    if given.dialogues:
+        home, file = given.dialogues
+        cases += query_cases(KnowledgeBase.open(Path(home), knowledge.encoder), _queries([file]))
     print(f"{len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
-    for name, columns in (("meaning alone", (0, 1)), ("with words", (0, 1, 2)), ("all", range(len(FEATURES)))):
-        print(f"{name:14} hit@1 {_crossed(cases, columns):.3f}")
+    for name, features in (("meaning alone", MEANING), ("with words", (*MEANING, "words")), ("all", FEATURES)):
+        print(f"{name:14} hit@1 {_crossed(cases, [FEATURES.index(feature) for feature in features]):.3f}")
     scorer = fit([(case.candidates.features, case.candidates.answering(case.relevant)) for case in cases], START)
     facts = {
-        "fitted_on": [Path(name).name for name in (*given.queries, *given.dataset)],
-        "command": "python benchmarks/default_scorer.py --knowledge HOME --queries FILE --dataset FILE",
+        "fitted_on": [Path(name).name for name in (*given.queries, *given.dataset, *given.dialogues[1:])],
+        "command": "python benchmarks/default_scorer.py --knowledge HOME --queries FILE --dataset FILE --dialogues HOME FILE",
         "cases": len(cases),
         **scorer.to_json(),
     }
@@ -90,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--knowledge", required=True, help="a knowledge home")
     parser.add_argument("--queries", nargs="+", default=[], help="judged queries (JSON Lines)")
     parser.add_argument("--dataset", nargs="+", default=[], help="transcripts")
+    parser.add_argument(
+        "--dialogues", nargs=2, default=[], metavar=("HOME", "FILE"), help="another knowledge and queries over it"
+    )
     parser.add_argument(
         "--two_cosines", nargs="+", default=[], help="judged queries to rank without a fit; nothing else"
     )

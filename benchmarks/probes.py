@@ -52,10 +52,15 @@ class ProbedKnowledge(KnowledgeBase):
     closed: bool = False
 
     def candidates(
-        self, message: str, *, context: str = "", recent: Sequence[str] = (), held_out: HeldOut | None = None
+        self,
+        message: str,
+        *,
+        history: Sequence[tuple[str, str]] = (),
+        recent: Sequence[str] = (),
+        held_out: HeldOut | None = None,
     ) -> Candidates:
         """Return what may answer, but for what is taken away."""
-        return super().candidates(message, context=context, recent=recent, held_out=held_out or self.without)
+        return super().candidates(message, history=history, recent=recent, held_out=held_out or self.without)
 
     def search(self, message: str, **options: Any) -> list[Hit]:
         """Find entries, or nothing where the book is closed."""
@@ -161,7 +166,7 @@ def raw(
 
 
 def _found(knowledge: KnowledgeBase, case: Case) -> tuple[Entry, ...]:
-    hits = knowledge.search(case.query.text, context=case.query.context, k=SEARCHED_ENTRIES)
+    hits = knowledge.search(case.query.text, history=case.query.history, k=SEARCHED_ENTRIES)
     return tuple(hit.entry for hit in hits)
 
 

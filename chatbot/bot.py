@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot import policy, writer
 from chatbot.errors import BusyError, TurnError
-from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding, previous_message
+from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding, said_before
 from knowledge_base.entry import Entry, Hit
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _find(parts: Parts, turn: Turn, settings: Settings) -> Sequence[Hit]:
     """
     hits = parts.knowledge.search(
         turn.messages[-1].content,
-        context=previous_message(turn.messages, -1),
+        history=said_before(turn.messages, -1),
         recent=turn.recent,
         k=SEARCHED_ENTRIES,
         scorer=parts.calibration.scorer if parts.calibration else None,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 LOOKED_AT = 500  # of the latest unanswered questions: some seconds of embedding on the first look, none afterwards
 SHOWN_GAPS = 50
 
+NEARNESS = ("question", "whole", "question_in_context", "whole_in_context", "asks")  # all 1 where a message is an entry
+
 STATES = ("in force", "not in force", "internal", "not approved", "edited here", "retired")
 
 
@@ -126,7 +128,7 @@ class Curation:
         parts = self._loaded()
         parts.knowledge.refresh()
         scorer = _scorer(parts)
-        candidates = parts.knowledge.candidates(message, context=context)
+        candidates = parts.knowledge.candidates(message, history=[("user", context)] if context else ())
         place = {entry.id: i for i, entry in enumerate(candidates.entries)}
         shares = scorer.contributions(candidates.features)
         certain = float(scorer.probabilities(scorer.utilities(candidates.features)).sum())
@@ -185,7 +187,7 @@ def _same_from(scorer: Scorer) -> float:
     without a common word outweighs nothing from there on.
     """
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
-    nearness = weights["question"] + weights["whole"]
+    nearness = sum(weights[name] for name in NEARNESS)
     return min(1.0, scorer.nothing / nearness) if nearness > 0 else 1.0
 
 

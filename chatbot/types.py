@@ -59,9 +59,9 @@ class Message:
     entities: tuple[Entity, ...] = ()
 
 
-def previous_message(messages: Sequence[Message], index: int) -> str:
-    """Return the customer's message before the one at `index` (-1 is the last), or an empty string."""
-    return next((message.content for message in reversed(messages[:index]) if message.role == "user"), "")
+def said_before(messages: Sequence[Message], index: int) -> list[tuple[str, str]]:
+    """Return (role, content) of every message before the one at `index` (-1 is the last), as the search takes them."""
+    return [(message.role, message.content) for message in messages[:index]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, Logistic, evidence_features, pointed
-from chatbot.types import Message, previous_message
+from chatbot.types import Message, said_before
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -247,7 +247,7 @@ def query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Case
         if query.relevant is None:
             continue
         messages = tuple(Message(_role(role), content) for role, content in query.messages)
-        candidates = knowledge.candidates(query.text, context=query.context)
+        candidates = knowledge.candidates(query.text, history=query.history)
         cases.append(Case(messages, candidates, frozenset(query.relevant)))
     return cases
 
@@ -278,8 +278,8 @@ def chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Ca
                 continue
             replies = [m for m in chat.messages[:index] if m.role == "assistant"]
             recent = [i for m in replies[-2:] for i in m.evidence]
-            before = previous_message(chat.messages, index)
-            candidates = knowledge.candidates(message.content, context=before, recent=recent)
+            before = said_before(chat.messages, index)
+            candidates = knowledge.candidates(message.content, history=before, recent=recent)
             cases.append(Case(chat.messages[: index + 1], candidates, relevant))
     return cases
 

@@ -16,7 +16,7 @@ from chatbot import gate
 from chatbot.labels import OUT_OF_SCOPE
 from chatbot.model import SHOWN_ENTRIES
 from chatbot.prompt import Renderer
-from chatbot.types import Message, previous_message
+from chatbot.types import Message, said_before
 from finetune.redaction import PLACEHOLDERS
 from finetune.tree import ROOT, Node, Tree
 from knowledge_base.entry import Entry
@@ -197,7 +197,7 @@ def _found(knowledge: KnowledgeBase | None, messages: Sequence[Message], index: 
     """Return the entries that search finds for a message in its conversation, best first."""
     if knowledge is None:
         return ()
-    hits = knowledge.search(messages[index].content, context=previous_message(messages, index), k=2 * SHOWN_ENTRIES)
+    hits = knowledge.search(messages[index].content, history=said_before(messages, index), k=2 * SHOWN_ENTRIES)
     return tuple(hit.entry for hit in hits)
 
 

@@ -43,13 +43,14 @@ class Entry:
     def searched_texts(self) -> tuple[str, ...]:
         """The texts that are embedded for search: the question, every alternative, and last the whole entry.
 
-        The subject stands before a text that does not name it.
+        The questions do without the subject, which search looks for in the whole conversation; the whole entry names it.
         """
         whole = "\n".join(part for part in (self.heading or self.question, self.answer) if part)
-        texts = (self.question, *self.alternatives, whole)
         if not self.subject:
-            return texts
-        return tuple(t if self.subject.casefold() in t.casefold() else f"{self.subject}: {t}" for t in texts)
+            return (self.question, *self.alternatives, whole)
+        if self.subject.casefold() not in whole.casefold():
+            whole = f"{self.subject}: {whole}"
+        return (*(_without(self.subject, text) for text in (self.question, *self.alternatives)), whole)
 
     @property
     def sha256(self) -> str:
@@ -118,6 +119,13 @@ def parse_entry(row: Mapping[str, object]) -> Entry:
         alternatives=_texts("alternatives", row.get("alternatives")),
         approved=True if approved is None else approved,
     )
+
+
+def _without(subject: str, text: str) -> str:
+    """Return a text with "it" for its subject; as it is where it says nothing else."""
+    names = r"\W+".join(re.escape(word) for word in re.findall(r"\w+", subject))
+    left = re.sub(rf"\b(the\W+)?{names}\b", "it", text, flags=re.IGNORECASE) if names else text
+    return left if re.search(r"\w\w\w", left) else text
 
 
 def content_id(*parts: str) -> str:

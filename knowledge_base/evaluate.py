@@ -79,7 +79,7 @@ def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float:
 
 
 def _search(knowledge: KnowledgeBase, query: Query) -> _Found:
-    hits = knowledge.search(query.text, context=query.context, k=DEPTH)
+    hits = knowledge.search(query.text, history=query.history, k=DEPTH)
     relevant = set(query.relevant or ())
     rank = next((place for place, hit in enumerate(hits, 1) if hit.entry.id in relevant), 0)
     return _Found(rank, sum(hit.probability for hit in hits))

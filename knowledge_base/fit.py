@@ -89,7 +89,7 @@ def _cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[tuple[NDA
     cases = []
     with progress("searching", len(queries)) as advance:
         for query in queries:
-            found: Candidates = knowledge.candidates(query.text, context=query.context)
+            found: Candidates = knowledge.candidates(query.text, history=query.history)
             cases.append((found.features, found.answering(frozenset(query.relevant or ()))))
             advance(1)
     return cases

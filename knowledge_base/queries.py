@@ -31,9 +31,9 @@ class Query:
         return self.messages[-1][1]
 
     @property
-    def context(self) -> str:
-        """What the customer wrote before that; empty if nothing."""
-        return next((content for role, content in reversed(self.messages[:-1]) if role == "user"), "")
+    def history(self) -> tuple[tuple[str, str], ...]:
+        """What was said before that."""
+        return self.messages[:-1]
 
 
 def read_queries(path: Path) -> tuple[list[Query], list[Refusal]]:

@@ -18,11 +18,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEATURES = (
-    "question",  # cosine of the nearest question or alternative
+    "question",  # cosine of the nearest question or alternative, each without the subject
     "whole",  # cosine of the whole entry
+    "question_in_context",  # the same two with the customer's message before in front of the message
+    "whole_in_context",
     "words",  # BM25 of the message
     "context_words",  # BM25 of the customer's message before it
     "recent",  # 1 where the entry was cited in one of the last two replies
+    "subject",  # how far its subject is named in the message
+    "subject_latest",  # how far its subject is what was last spoken of before, by either side
+    "subject_ever",  # how far its subject was ever named before
+    "category",  # the same three of its category
+    "category_latest",
+    "category_ever",
+    "asks",  # the highest "question" of all candidates: how much like a question the message is
+    "named",  # the highest of all subjects: how sure it is what is spoken of
 )
 DEFAULTS = Path(__file__).with_name("scorer.json")
 # How firmly a fit holds to the weights it starts from: a standard deviation of one, in units in which a feature has a
@@ -63,15 +73,15 @@ class Scorer:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
-        """Read what `to_json` gave.
+        """Read what `to_json` gave; a feature that was not known when the weights were fitted weighs nothing.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
         weights = facts["weights"]
-        if set(weights) != set(FEATURES):
+        if not set(weights) <= set(FEATURES):
             raise ValueError(f"expected weights of {', '.join(FEATURES)}, got {', '.join(weights)}")
-        return cls(tuple(float(weights[name]) for name in FEATURES), float(facts["nothing"]))
+        return cls(tuple(float(weights.get(name, 0.0)) for name in FEATURES), float(facts["nothing"]))
 
 
 @cache

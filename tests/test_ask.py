@@ -27,7 +27,13 @@ from knowledge_base.search import KnowledgeBase
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
 BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.")
 FITTED = Calibration(
-    Scorer((20.0, 20.0, 0.0, 0.0, 0.0), 20.0), None, {"approved": 0.9, "ask": 0.01}, 0.05, "", "", WordEncoder().sha256
+    Scorer.from_json({"weights": {"question": 20.0, "whole": 20.0}, "nothing": 20.0}),
+    None,
+    {"approved": 0.9, "ask": 0.01},
+    0.05,
+    "",
+    "",
+    WordEncoder().sha256,
 )
 
 

@@ -33,7 +33,9 @@ BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.
 CONTACT = "Write to help@shop.example."
 SETTINGS = Settings(contact=CONTACT, company="Lumen", limits=Limits(turn_seconds=20))
 FITTED = Calibration(
-    scorer=Scorer((20.0, 20.0, 0.0, 0.0, 0.0), 20.0),  # from a cosine of a half on, an entry rather answers than not
+    scorer=Scorer.from_json(
+        {"weights": {"question": 20.0, "whole": 20.0}, "nothing": 20.0}
+    ),  # from a cosine of a half on, an entry rather answers than not
     evidence=Logistic((0.0, 1.0, 0.0), 0.0),
     thresholds={"approved": 0.9, "grounded": 0.8, "ask": 0.01, "step:chat": 0.8, "out_of_scope": 0.9},
     max_error=0.05,

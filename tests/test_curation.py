@@ -84,7 +84,8 @@ def test_the_search_is_the_bots_and_its_reasons_add_up(
     shop = make_shop(calibration)
     scorer = calibration.scorer if calibration else shop.knowledge.scorer
     findings = shop.curation.search("What does it cost to return the lamp?", context)
-    found = shop.knowledge.search("What does it cost to return the lamp?", context=context, scorer=scorer)
+    history = [("user", context)] if context else []
+    found = shop.knowledge.search("What does it cost to return the lamp?", history=history, scorer=scorer)
     assert [one.hit for one in findings.found] == found
     assert {hit.entry.id for hit in found} == {"cost", "back"}
     for one in findings.found:

@@ -88,10 +88,10 @@ def test_queries_are_read_from_text_and_from_conversations(tmp_path: Path) -> No
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     queries, refusals = read_queries(file)
     assert refusals == []
-    assert [(q.id, q.text, q.context, q.relevant, q.facts) for q in queries] == [
-        ("a", "where is it?", "", ("e1",), ("two days",)),
-        ("b", "hello", "", None, ()),
-        ("3", "the blue one", "a lamp", (), ()),
+    assert [(q.id, q.text, q.history, q.relevant, q.facts) for q in queries] == [
+        ("a", "where is it?", (), ("e1",), ("two days",)),
+        ("b", "hello", (), None, ()),
+        ("3", "the blue one", (("user", "a lamp"), ("assistant", "which one?")), (), ()),
     ]
 
 

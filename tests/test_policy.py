@@ -12,10 +12,10 @@ from chatbot.calibration import Calibration, Logistic
 from chatbot.policy import decide
 from chatbot.types import Decision, EvidenceReading, Understanding
 from knowledge_base.entry import Entry, Hit
-from knowledge_base.scorer import Scorer
+from knowledge_base.scorer import FEATURES, Scorer
 
 FITTED = Calibration(
-    scorer=Scorer((1.0,) * 5, 0.0),
+    scorer=Scorer((1.0,) * len(FEATURES), 0.0),
     evidence=Logistic((1.0, 1.0, 1.0), 0.0),  # right with probability 0.5 where the log-odds cancel
     thresholds={
         "approved": 0.8,

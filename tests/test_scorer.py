@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from knowledge_base.candidates import CATEGORY, SUBJECT
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
 START = Scorer((0.0,) * len(FEATURES), 0.0)
-TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5), 5.0)
+TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5, *(0.0,) * (len(FEATURES) - 5)), 5.0)
 
 
 def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
@@ -33,7 +34,7 @@ def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
 
 @given(st.lists(st.floats(-40, 40), max_size=8), st.floats(-40, 40))
 def test_probabilities_of_candidates_and_of_nothing_sum_to_one(values: list[float], nothing: float) -> None:
-    scorer = Scorer((1.0, 0.0, 0.0, 0.0, 0.0), nothing)
+    scorer = Scorer((1.0, *(0.0,) * (len(FEATURES) - 1)), nothing)
     features = np.zeros((len(values), len(FEATURES)), np.float32)
     features[:, 0] = values
     utilities = scorer.utilities(features)
@@ -86,6 +87,13 @@ def test_weights_are_kept_by_their_names() -> None:
         Scorer.from_json(facts)
 
 
+def test_a_feature_that_was_not_known_when_the_weights_were_fitted_weighs_nothing() -> None:
+    older = Scorer.from_json({"weights": {"question": 3.0, "whole": 2.0}, "nothing": 1.0})
+    assert (older.weights[:2], set(older.weights[2:]), older.nothing) == ((3.0, 2.0), {0.0}, 1.0)
+
+
 def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks() -> None:
     scorer = default_scorer()
-    assert all(weight > 0 for weight in scorer.weights)
+    of_entry = [name for name in FEATURES if name not in ("asks", "named")]  # those two are the same for all
+    weights = dict(zip(FEATURES, scorer.weights, strict=True))
+    assert min(sum(weights[name] for name in group) for group in (of_entry[:2], of_entry[2:4], SUBJECT, CATEGORY)) >= 0

@@ -17,7 +17,7 @@ from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import SnapshotError
 from knowledge_base.lexical import LexicalIndex
-from knowledge_base.scorer import Scorer
+from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.search import KnowledgeBase
 
 TODAY = date(2026, 6, 15)
@@ -60,14 +60,17 @@ def by_hand(entries: list[Entry], message: str, context: str, recent: list[str])
     for place, entry in enumerate(entries):
         if entry.visibility == "public" and entry.is_valid_on(TODAY):
             rows = encoder.encode(entry.searched_texts)
-            means = np.mean([rows @ encoder.encode_query(query) for query in queries], axis=0)
+            cosines = [rows @ encoder.encode_query(query) for query in (queries[0], queries[-1])]
             shared = [float(lexical.scores(text)[place]) if text else 0.0 for text in (message, context)]
             # The last row is the whole entry.
-            features[entry.id] = [float(means[:-1].max()), float(means[-1]), *shared, float(entry.id in recent)]
+            near = [float(value) for found in cosines for value in (found[:-1].max(), found[-1])]
+            features[entry.id] = [*near, *shared, float(entry.id in recent)]
     return features
 
 
-SCORER = Scorer((3.0, 2.0, 1.0, 0.5, 0.7), 1.0)
+SCORER = Scorer.from_json({
+    "weights": dict(zip(FEATURES[:7], (3.0, 2.0, 1.5, 1.0, 1.0, 0.5, 0.7), strict=True)), "nothing": 1.0
+})  # fmt: skip
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -81,10 +84,11 @@ def test_hits_are_those_of_scoring_every_entry_by_hand(
     shelf: KnowledgeBase, message: str, context: str, recent: list[str], k: int
 ) -> None:
     features = by_hand(many(120), message, context, recent)
-    utilities = {i: float(np.dot(row, SCORER.weights)) - SCORER.nothing for i, row in features.items()}
+    utilities = {i: float(np.dot(row, SCORER.weights[:7])) - SCORER.nothing for i, row in features.items()}
     ranked = sorted(utilities, key=lambda entry_id: -utilities[entry_id])
     wanted = {*ranked[:k], *(entry_id for entry_id in recent if entry_id in utilities)}
-    hits = shelf.search(message, context=context, recent=recent, k=k, scorer=SCORER)
+    history = [("user", context), ("assistant", "yes")] if context else []
+    hits = shelf.search(message, history=history, recent=recent, k=k, scorer=SCORER)
     assert {hit.entry.id for hit in hits} == wanted
     np.testing.assert_allclose([hit.score for hit in hits], [utilities[hit.entry.id] for hit in hits], atol=1e-4)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -219,7 +223,7 @@ def test_a_long_context_does_not_push_the_message_out(tmp_path: Path) -> None:
             seen.append(text)
             return plain(text)
 
-    KnowledgeBase.open(tmp_path, Listening()).search("and now?", context="long " * 1000)
+    KnowledgeBase.open(tmp_path, Listening()).search("and now?", history=[("user", "long " * 1000)])
     assert shop.snapshot_id
     assert [len(text) < 600 and text.endswith("and now?") for text in seen] == [True, True]
 
@@ -239,5 +243,7 @@ def test_the_real_encoder_finds_the_meaning_and_uses_the_context(tmp_path: Path,
     assert shop.search("I want to return my order")[0].entry.id == "return"
     assert shop.search("can I pay with visa?")[0].entry.id == "pay"
     assert shop.search("removing limescale from a kettle")[0].entry.id == "guide"
-    assert shop.search("how long is it guaranteed?", context="I bought an office chair")[0].entry.id == "chair"
-    assert shop.search("how long is it guaranteed?", context="I bought a desk lamp")[0].entry.id == "lamp"
+    assert (
+        shop.search("how long is it guaranteed?", history=[("user", "I bought an office chair")])[0].entry.id == "chair"
+    )
+    assert shop.search("how long is it guaranteed?", history=[("user", "I bought a desk lamp")])[0].entry.id == "lamp"

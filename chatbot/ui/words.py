@@ -65,9 +65,19 @@ SOURCES: Mapping[str, str] = {
 FEATURES: Mapping[str, str] = {
     "question": "Its question is near in meaning",
     "whole": "As a whole it is near in meaning",
+    "question_in_context": "Its question is near, with the message before",
+    "whole_in_context": "As a whole it is near, with the message before",
     "words": "It shares words",
     "context_words": "It shares words with the message before",
     "recent": "It was just cited",
+    "subject": "Its subject is named",
+    "subject_latest": "Its subject was last spoken of",
+    "subject_ever": "Its subject was spoken of before",
+    "category": "Its category is named",
+    "category_latest": "Its category was last spoken of",
+    "category_ever": "Its category was spoken of before",
+    "asks": "The message asks something known",
+    "named": "A subject is named",
 }
 _TOLD = {"hits", "seconds", "support", "out_of_scope", *SOURCES}
 

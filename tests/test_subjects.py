@@ -1,0 +1,133 @@
+"""Subjects of a conversation: names as they are typed, misspelt or heard, and which of them is spoken of now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HashEncoder, fill
+from dialogues import Generator
+
+from knowledge_base.candidates import Candidates
+from knowledge_base.entry import Entry
+from knowledge_base.scorer import FEATURES
+from knowledge_base.search import KnowledgeBase
+from knowledge_base.subjects import Names, latest
+
+HOTELS = ["Kitava Hotel", "Hotel Zephyr", "Lovell Lodge", "Marigold Guest House", "The Grand Hotel"]
+TABLES = ["Pizza Bologna", "Souvla - Marina", "Little Gem", "The Golden Wok"]
+ASKED = ["Are dogs allowed?", "Is there parking at {}?", "Does {} have wifi?", "When does {} open?"]
+ENTRIES = [
+    Entry(f"{kind}/{name}/{number}", asked.format(name), "Yes.", category=kind, subject=name)
+    for kind, names in (("hotel", HOTELS), ("restaurant", TABLES))
+    for name in names
+    for number, asked in enumerate(ASKED)
+]
+
+
+@pytest.fixture(scope="module")
+def names() -> Names:
+    called = [*HOTELS, *TABLES]
+    return Names(called, [f"{name} are dogs allowed is there parking in the hotel or restaurant" for name in called])
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
+    home = tmp_path_factory.mktemp("town")
+    fill(home, ENTRIES, HashEncoder())
+    return KnowledgeBase.open(home, HashEncoder())
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("I want to stay at the Hotel Zephyr", "Hotel Zephyr"),
+        ("uh is there a hotel zefir", "Hotel Zephyr"),
+        ("key tava sounds good", "Kitava Hotel"),
+        ("what about level lodge", "Lovell Lodge"),
+        ("the mary gold guesthouse please", "Marigold Guest House"),
+        ("a table at soo vla", "Souvla - Marina"),
+        ("little jem", "Little Gem"),
+        ("Pizza Bolonga", "Pizza Bologna"),
+    ],
+)
+def test_a_name_is_found_as_it_is_typed_misspelt_or_heard(names: Names, said: str, meant: str) -> None:
+    assert names.names[int(names.mentions(said).argmax())] == meant
+
+
+def test_a_word_that_many_names_share_says_less_than_a_rare_one(names: Names) -> None:
+    common, rare = names.mentions("the hotel please").max(), names.mentions("the zephyr please").max()
+    assert 0 <= common < rare <= 1
+
+
+def test_what_was_named_last_is_spoken_of_and_fades_only_as_others_are_named(names: Names) -> None:
+    said = ["a room at hotel zephyr", "or rather the marigold guest house", "for two people", "on tuesday please"]
+    held = [latest([names.mentions(text) for text in said[: count + 1]]) for count in range(len(said))]
+    spoken_of = [names.names[int(found.argmax())] for found in held]
+    assert spoken_of == ["Hotel Zephyr", *["Marigold Guest House"] * 3]
+    place = names.names.index("Hotel Zephyr")
+    assert held[1][place] < held[0][place] / 2
+
+
+def column(found: Candidates, name: str) -> dict[str, float]:
+    """Return the highest value of a feature of each subject."""
+    values: dict[str, float] = {}
+    for entry, value in zip(found.entries, found.features[:, FEATURES.index(name)], strict=True):
+        values[entry.subject] = max(float(value), values.get(entry.subject, 0.0))
+    return values
+
+
+def test_all_entries_of_what_the_assistant_offered_are_candidates_with_their_subject(town: KnowledgeBase) -> None:
+    history = [("user", "i need a place to stay"), ("assistant", "how about the lovel lodge"), ("user", "yes please")]
+    found = town.candidates("do they allow dogs", history=history)
+    assert {e.id for e in ENTRIES if e.subject == "Lovell Lodge"} <= {e.id for e in found.entries}
+    spoken_of = column(found, "subject_latest")
+    assert max(spoken_of, key=lambda name: spoken_of[name]) == "Lovell Lodge"
+    assert max(column(found, "subject").values()) < spoken_of["Lovell Lodge"]
+
+
+def test_the_hotel_is_a_place_of_that_category(town: KnowledgeBase) -> None:
+    found = town.candidates("does the hotel have wifi")
+    of = column(found, "category")
+    assert min(of[name] for name in HOTELS) > max(of[name] for name in TABLES)
+
+
+def test_without_subjects_nothing_speaks_for_one(tmp_path: Path) -> None:
+    fill(tmp_path, [Entry("a", "How do I pay?", "By card.", category="payment")], HashEncoder())
+    found = KnowledgeBase.open(tmp_path, HashEncoder()).candidates("payment", history=[("user", "payment")])
+    assert not found.features[:, FEATURES.index("subject") : FEATURES.index("asks")].any()
+    assert found.features[0, FEATURES.index("named")] == 0
+
+
+def test_questions_are_embedded_without_their_subject() -> None:
+    entry = Entry("a", "Is parking free at the Hotel Zephyr?", "Yes.", ("hotel zephyr",), subject="Hotel Zephyr")
+    assert entry.searched_texts[:2] == ("Is parking free at it?", "hotel zephyr")
+    assert "Hotel Zephyr" in entry.searched_texts[2]
+
+
+def test_a_reranking_has_the_last_word(town: KnowledgeBase) -> None:
+    hits = town.search("do they allow dogs", k=7)
+    assert town.search("do they allow dogs", k=7, rerank=lambda found: found[::-1]) == hits[::-1]
+
+
+def test_dialogues_are_the_same_for_a_seed_and_their_parts_ask_about_other_places() -> None:
+    made = [
+        [Generator(ENTRIES, part, seed).query(n) for n in range(3)]
+        for part, seed in (("fit", 1), ("fit", 1), ("fit", 2), ("measure", 1))
+    ]
+    assert made[0] == made[1]
+    assert made[0] != made[2]
+    of = {entry.id: entry.subject for entry in ENTRIES}
+    asked = {}
+    for part in ("fit", "measure"):
+        rows = [Generator(ENTRIES, part, seed).query(0) for seed in range(40)]
+        assert {row["messages"][-1]["role"] for row in rows} == {"user"}  # type: ignore[index]
+        asked[part] = {of[i] for row in rows for i in row["relevant"]}  # type: ignore[attr-defined]
+        assert asked[part]
+    assert not asked["fit"] & asked["measure"]
+
+
+def test_fading_of_nothing_is_nothing() -> None:
+    assert latest([]).shape == (0,)
+    np.testing.assert_array_equal(latest([np.zeros(3, np.float32)]), np.zeros(3))
