@@ -199,7 +199,7 @@ class Generator:
             return None
         topic = self._chance.choice(topics)
         phrase = self._line(topic.phrases)
-        ways = ("it", "they", spoken.KINDS[place.category][0], *spoken.KINDS[place.category], "{name}")
+        ways: tuple[str, ...] = ("it", "they", spoken.KINDS[place.category][0], *spoken.KINDS[place.category], "{name}")
         if earlier:
             ways = (spoken.KINDS[place.category][0], "{name}")
             phrase = phrase if "{it}" in phrase else f"{phrase} at {{it}}"

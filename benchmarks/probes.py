@@ -34,13 +34,14 @@ from chatbot.model import SHOWN_ENTRIES, DialogueModel
 from chatbot.parts import find_parts, load_parts
 from chatbot.store import Store
 from finetune.alterations import Altered, alterations
+from knowledge_base.candidates import Candidates, HeldOut
 from knowledge_base.command import EXIT_DONE, Parser, progress, run, write_json
 from knowledge_base.encoder import EncoderFolder
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.ingest import ingest
 from knowledge_base.queries import Query, read_queries
-from knowledge_base.search import Candidates, HeldOut, KnowledgeBase
+from knowledge_base.search import KnowledgeBase
 
 ANSWERED = ("approved", "grounded")
 

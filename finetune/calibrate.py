@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, Logistic, evidence_features, pointed
 from chatbot.types import Message, said_before
+from knowledge_base.candidates import Candidates, HeldOut
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -34,7 +35,6 @@ from knowledge_base.manifest import publish, seal
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import Scorer
 from knowledge_base.scorer import fit as fit_scorer
-from knowledge_base.search import Candidates, HeldOut
 from knowledge_base.snapshots import current_id
 
 if TYPE_CHECKING:

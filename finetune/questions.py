@@ -16,7 +16,7 @@ from chatbot.types import Message
 from finetune.data import Lesson, Turn, grounded
 from finetune.records import Transcript
 from finetune.split import near_duplicate_groups
-from knowledge_base.search import HeldOut
+from knowledge_base.candidates import HeldOut
 
 if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowledge_base import snapshots
+from knowledge_base.candidates import Candidates
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -27,7 +28,7 @@ from knowledge_base.errors import InputError
 from knowledge_base.home import writing
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
-from knowledge_base.search import Candidates, KnowledgeBase
+from knowledge_base.search import KnowledgeBase
 
 if TYPE_CHECKING:
     import numpy as np

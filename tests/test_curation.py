@@ -29,7 +29,9 @@ BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.
 OLD = Entry("old", "Is there a summer sale?", "Yes, in July.", valid_until="2026-07-31")
 OURS = Entry("ours", "What do we pay?", "A secret.", visibility="internal")
 FITTED = Calibration(
-    scorer=Scorer((20.0, 20.0, 0.0, 0.0, 0.0), 20.0),  # from a cosine of a half on, an entry rather answers than not
+    scorer=Scorer(
+        (20.0, 20.0, *(0.0,) * (len(FEATURES) - 2)), 20.0
+    ),  # from a cosine of a half on, an entry rather answers than not
     evidence=None,
     thresholds={"approved": 0.9, "ask": 0.01, "out_of_scope": 0.9},
     max_error=0.05,

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+import knowledge_base.home
 from knowledge_base import manifest, snapshots
 from knowledge_base.editing import Editor
 from knowledge_base.edits import Edit, laid_over, lifted, version
@@ -230,7 +231,7 @@ def test_a_crash_in_any_step_leaves_the_old_snapshot_in_force(
     before, entries = snapshots.current_id(home), held(home).entries
     with monkeypatch.context() as broken:
         reached = _breaks_after(getattr(manifest, step), calls=1 if step == "verify" else 0)
-        broken.setattr(snapshots, step, reached)
+        broken.setattr(knowledge_base.home if step == "flush" else snapshots, step, reached)
         with pytest.raises((OSError, SnapshotError), match="the disk is full"):
             editor.change("back", {"answer": "Lost?"}, "ada", seen(home, "back"))
     assert snapshots.current_id(home) == before

@@ -19,9 +19,9 @@ from scripted_model import SETS, scripted_model
 from chatbot.engines.transformers import TransformersEngine
 from chatbot.model import DialogueModel
 from chatbot.types import Message
+from knowledge_base.candidates import HeldOut
 from knowledge_base.entry import Entry
 from knowledge_base.queries import Query
-from knowledge_base.search import HeldOut
 
 PRICE = Entry("price", "What does the lamp cost?", "The lamp costs 189 euro and lasts 7 years.")
 TIME = Entry("time", "How long does delivery take?", "Delivery takes 3 days.")

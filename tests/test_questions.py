@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from chatbot.types import Message
 from finetune.questions import READ_QUESTIONS, knowledge_lessons
 from finetune.records import Transcript
+from knowledge_base.candidates import Candidates, HeldOut
 from knowledge_base.entry import Entry
-from knowledge_base.search import Candidates, HeldOut, KnowledgeBase
+from knowledge_base.search import KnowledgeBase
 
 ENTRIES = [
     Entry("price", "What does it cost?", "It costs 4.90 euro.", alternatives=("the price", "how much"), intent="price"),

@@ -100,25 +100,24 @@ def decision(made: Decision | None) -> str:
 
 def findings(found: Findings) -> str:
     """Return why hits rank where they do: of each feature its value times its weight, for nothing what it must outweigh."""
-    names = list(found.found[0].values) if found.found else []
-    heads = ("", "entry", *(FEATURES.get(name, name) for name in names), "against it: nothing", "sum", "answers with")
+    shown = found.found
+    names = [name for name in (shown[0].values if shown else ()) if any(round(one.values[name], 2) for one in shown)]
     rows = [
-        (
-            str(rank),
-            one.hit.entry.question,
-            *(_share(one.values[name], one.contributions[name]) for name in names),
-            f"−{found.threshold:.2f}",
-            f"{one.hit.score:+.2f}",
-            percent(one.hit.probability),
-        )
-        for rank, one in enumerate(found.found, start=1)
+        (FEATURES.get(name, name), *(_share(one.values[name], one.contributions[name]) for one in shown))
+        for name in names
     ]
+    rows += [
+        ("Against it: nothing", *(f"−{found.threshold:.2f}" for _ in shown)),
+        ("Sum", *(f"{one.hit.score:+.2f}" for one in shown)),
+        ("Answers with", *(percent(one.hit.probability) for one in shown)),
+    ]
+    heads = ("", *(f"{rank}. {one.hit.entry.question}" for rank, one in enumerate(shown, start=1)))
     nothing = f'<p class="fd-why">Nothing fits: {percent(found.nothing)}</p>'
     told = (
-        "<p>What speaks for an entry is the sum of its row, each value times its fitted weight. The probabilities of all "
+        "<p>What speaks for an entry is the sum of its column, each value times its fitted weight. The probabilities of all "
         "entries and of “nothing fits” together are 100 %.</p>"
     )
-    return f'<div class="fd-found">{nothing}{_table("Why", heads, rows) + told if rows else ""}</div>'
+    return f'<div class="fd-found">{nothing}{_table("Why", heads, rows) + told if shown else ""}</div>'
 
 
 def reasons(finding: Finding) -> str:
