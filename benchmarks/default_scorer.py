@@ -3,9 +3,10 @@
     python benchmarks/default_scorer.py --knowledge HOME --queries FILE... --dataset FILE... --dialogues HOME FILE
     python benchmarks/default_scorer.py --knowledge HOME --two_cosines FILE...
 
-The cases are judged queries, the turns of chats whose replies name the entries they rest on or were declined, and
-dialogues (`dialogues.py --part fit`) over a knowledge of their own: only these tell what a subject weighs. The same cases in five parts, each scored by weights fitted on the other four, say how good the weights are beside those of
-meaning alone. The second command fits and writes nothing: it says how well judged queries are ranked without any fit, by
+Two fits are written. The cases of the first are judged queries, and the turns of chats whose replies name the entries they
+rest on or were declined; those of the second are dialogues (`dialogues.py --part fit`) over a knowledge of which every entry
+has a subject. The same cases in five parts, each scored by weights fitted on the other four, say how good the weights are
+beside those of meaning alone. The second command fits and writes nothing: it says how well judged queries are ranked without any fit, by
 the mean of the two cosines; `knowledge_base.evaluate` says the same of the fitted weights.
 """
 
@@ -16,6 +17,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,22 +43,28 @@ def main() -> None:
         return
     queries = _queries(given.queries)
     chats = read_transcripts([Path(name) for name in given.dataset])[0]
-    cases = [*query_cases(knowledge, queries), *chat_cases(knowledge, chats)]
-    if given.dialogues:
-        home, file = given.dialogues
-        cases += query_cases(KnowledgeBase.open(Path(home), knowledge.encoder), _queries([file]))
-    print(f"{len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
+    home, file = given.dialogues
+    dialogues = query_cases(KnowledgeBase.open(Path(home), knowledge.encoder), _queries([file]))
+    fits = {
+        "without_subjects": ([*query_cases(knowledge, queries), *chat_cases(knowledge, chats)],
+                             (*given.queries, *given.dataset)),
+        "with_subjects": (dialogues, (file,)),
+    }  # fmt: skip
+    facts = {name: _fitted(name, cases, files) for name, (cases, files) in fits.items()}
+    DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def _fitted(title: str, cases: Sequence[Case], files: Sequence[str]) -> dict[str, Any]:
+    print(f"{title}: {len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
     for name, features in (("meaning alone", MEANING), ("with words", (*MEANING, "words")), ("all", FEATURES)):
         print(f"{name:14} hit@1 {_crossed(cases, [FEATURES.index(feature) for feature in features]):.3f}")
     scorer = fit([(case.candidates.features, case.candidates.answering(case.relevant)) for case in cases], START)
-    facts = {
-        "fitted_on": [Path(name).name for name in (*given.queries, *given.dataset, *given.dialogues[1:])],
+    return {
+        "fitted_on": [Path(name).name for name in files],
         "command": "python benchmarks/default_scorer.py --knowledge HOME --queries FILE --dataset FILE --dialogues HOME FILE",
         "cases": len(cases),
         **scorer.to_json(),
     }
-    DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(facts, indent=1))
 
 
 def _queries(names: Sequence[str]) -> list[Query]:

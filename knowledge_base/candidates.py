@@ -73,7 +73,10 @@ class Asked:
 
 
 class Shelf:
-    """One snapshot with its indexes; never changed after it is built."""
+    """One snapshot with its indexes; never changed after it is built.
+
+    `with_subject` is the share of its entries that have a subject.
+    """
 
     def __init__(self, snapshot: Snapshot) -> None:
         import numpy as np
@@ -85,6 +88,7 @@ class Shelf:
         self._subjects = _Labels([entry.subject for entry in self._entries], self._entries)
         named = [entry.category if self._subjects.names.names else "" for entry in self._entries]
         self._categories = _Labels(named, self._entries)
+        self.with_subject = sum(bool(entry.subject) for entry in self._entries) / max(1, len(self._entries))
         self._places = {entry.id: place for place, entry in enumerate(self._entries)}
         self._place_of_row = np.array([self._places[row.entry_id] for row in snapshot.rows], dtype=np.int64)
         order = np.argsort(self._place_of_row, kind="stable")

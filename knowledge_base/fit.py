@@ -27,7 +27,7 @@ from knowledge_base.encoder import load_encoder_of
 from knowledge_base.errors import InputError
 from knowledge_base.home import writing
 from knowledge_base.queries import Query, read_queries
-from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
+from knowledge_base.scorer import FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     knowledge = KnowledgeBase.open(home, load_encoder_of(snapshot.encoder_id, given.encoder))
     cases = _cases(knowledge, queries)
-    before, after = _hit_at_1([knowledge.scorer] * FOLDS, cases), _hit_at_1(_without_each_fold(cases), cases)
-    scorer = fit(cases, default_scorer())
+    start = knowledge.default_scorer
+    before, after = _hit_at_1([knowledge.scorer] * FOLDS, cases), _hit_at_1(_without_each_fold(cases, start), cases)
+    scorer = fit(cases, start)
     report = {
         "queries": len(cases),
         "answerable": answerable,
@@ -96,9 +97,9 @@ def _cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[tuple[NDA
     return cases
 
 
-def _without_each_fold(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> list[Scorer]:
+def _without_each_fold(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: Scorer) -> list[Scorer]:
     """Return for each fifth the weights that were fitted without it; query i is in fifth i % FOLDS."""
-    return [fit([c for i, c in enumerate(cases) if i % FOLDS != fold], default_scorer()) for fold in range(FOLDS)]
+    return [fit([c for i, c in enumerate(cases) if i % FOLDS != fold], start) for fold in range(FOLDS)]
 
 
 def _hit_at_1(scorers: Sequence[Scorer], cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:

@@ -73,21 +73,31 @@ class Scorer:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
-        """Read what `to_json` gave; a feature that was not known when the weights were fitted weighs nothing.
+        """Read what `to_json` gave.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
         weights = facts["weights"]
-        if not set(weights) <= set(FEATURES):
+        if set(weights) != set(FEATURES):
             raise ValueError(f"expected weights of {', '.join(FEATURES)}, got {', '.join(weights)}")
-        return cls(tuple(float(weights.get(name, 0.0)) for name in FEATURES), float(facts["nothing"]))
+        return cls(tuple(float(weights[name]) for name in FEATURES), float(facts["nothing"]))
 
 
 @cache
-def default_scorer() -> Scorer:
-    """Return the weights that come with Frontdesk; `scorer.json` names what they were fitted on, and how."""
-    return Scorer.from_json(json.loads(DEFAULTS.read_text(encoding="utf-8")))
+def default_scorer(with_subject: float) -> Scorer:
+    """Return the weights that come with Frontdesk; `scorer.json` names what they were fitted on, and how.
+
+    Two were fitted: for entries that hardly ever name a subject, and for entries that all do, where many say the same
+    of different subjects. `with_subject`, the share of the entries that have one, weighs the two.
+    """
+    facts = json.loads(DEFAULTS.read_text(encoding="utf-8"))
+    without, all_with = (Scorer.from_json(facts[name]) for name in ("without_subjects", "with_subjects"))
+    weights = zip(without.weights, all_with.weights, strict=True)
+    return Scorer(
+        tuple((1 - with_subject) * one + with_subject * other for one, other in weights),
+        (1 - with_subject) * without.nothing + with_subject * all_with.nothing,
+    )
 
 
 def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: Scorer) -> Scorer:

@@ -76,7 +76,12 @@ class KnowledgeBase:
     @property
     def scorer(self) -> Scorer:
         """The weights that were fitted for this knowledge, or those that come with Frontdesk."""
-        return self._opened.snapshot.scorer or default_scorer()
+        return self._opened.snapshot.scorer or self.default_scorer
+
+    @property
+    def default_scorer(self) -> Scorer:
+        """The weights that come with Frontdesk for a knowledge like this."""
+        return default_scorer(self._opened.with_subject)
 
     @property
     def entries(self) -> Mapping[str, Entry]:

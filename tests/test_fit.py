@@ -11,7 +11,6 @@ from conftest import WordEncoder, fill
 from knowledge_base import fit, snapshots
 from knowledge_base.entry import Entry
 from knowledge_base.errors import FrontdeskError, InputError
-from knowledge_base.scorer import default_scorer
 from knowledge_base.search import KnowledgeBase
 
 THINGS = ["lamp", "shade", "cord", "bulb", "plug", "switch", "dimmer", "timer", "sensor", "chain", "hook", "stand"]
@@ -39,7 +38,7 @@ def queries(folder: Path, count: int) -> str:
 
 def test_fitted_weights_become_part_of_the_knowledge_and_stay_through_ingestions(home: Path, tmp_path: Path) -> None:
     serving = KnowledgeBase.open(home, WordEncoder())
-    assert serving.scorer == default_scorer()
+    assert serving.scorer == serving.default_scorer
     before = snapshots.current_id(home)
     report = tmp_path / "report.json"
     assert fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 30), "--json", str(report)]) == 0
@@ -49,7 +48,7 @@ def test_fitted_weights_become_part_of_the_knowledge_and_stay_through_ingestions
     assert facts["snapshot"] == snapshots.current_id(home) != before
     assert serving.refresh()
     assert serving.scorer.to_json() == {"weights": facts["weights"], "nothing": facts["nothing"]}
-    assert serving.scorer != default_scorer()
+    assert serving.scorer != serving.default_scorer
     fill(home, [Entry("rope", "And the rope?", "In aisle 99.")], WordEncoder())
     assert snapshots.read_current(home).scorer == serving.scorer
     assert len(snapshots.read_current(home).entries) == len(ENTRIES) + 1

@@ -92,8 +92,9 @@ def test_a_feature_that_was_not_known_when_the_weights_were_fitted_weighs_nothin
     assert (older.weights[:2], set(older.weights[2:]), older.nothing) == ((3.0, 2.0), {0.0}, 1.0)
 
 
-def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks() -> None:
-    scorer = default_scorer()
+@pytest.mark.parametrize("with_subject", [0.0, 0.3, 1.0])
+def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(with_subject: float) -> None:
+    scorer = default_scorer(with_subject)
     of_entry = [name for name in FEATURES if name not in ("asks", "named")]  # those two are the same for all
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
     assert min(sum(weights[name] for name in group) for group in (of_entry[:2], of_entry[2:4], SUBJECT, CATEGORY)) >= 0
