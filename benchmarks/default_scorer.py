@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from finetune.calibrate import Case, chat_cases, query_cases
 from finetune.transcripts import read_transcripts
@@ -28,8 +29,10 @@ from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import DEFAULTS, FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
 
+Array = NDArray[Any]
 FOLDS = 5
 START = Scorer((0.0,) * len(FEATURES), 0.0)
+WORDS = ("words", "context_words", "recent")
 MEANING = ("question", "whole", "question_in_context", "whole_in_context")
 TWO_COSINES = Scorer(tuple(0.5 * (name in MEANING[:2]) for name in FEATURES), 0.0)
 
@@ -50,15 +53,16 @@ def main() -> None:
                              (*given.queries, *given.dataset)),
         "with_subjects": (dialogues, (file,)),
     }  # fmt: skip
-    facts = {name: _fitted(name, cases, files) for name, (cases, files) in fits.items()}
+    known = {"without_subjects": (*MEANING, *WORDS), "with_subjects": FEATURES}
+    facts = {name: _fitted(name, cases, files, known[name]) for name, (cases, files) in fits.items()}
     DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def _fitted(title: str, cases: Sequence[Case], files: Sequence[str]) -> dict[str, Any]:
+def _fitted(title: str, cases: Sequence[Case], files: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
     print(f"{title}: {len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
-    for name, features in (("meaning alone", MEANING), ("with words", (*MEANING, "words")), ("all", FEATURES)):
-        print(f"{name:14} hit@1 {_crossed(cases, [FEATURES.index(feature) for feature in features]):.3f}")
-    scorer = fit([(case.candidates.features, case.candidates.answering(case.relevant)) for case in cases], START)
+    for name, features in (("meaning alone", MEANING), ("with words", (*MEANING, "words")), ("all", known)):
+        print(f"{name:14} hit@1 {_crossed(_with_only(cases, features)):.3f}")
+    scorer = fit(_with_only(cases, known), START)
     return {
         "fitted_on": [Path(name).name for name in files],
         "command": "python benchmarks/default_scorer.py --knowledge HOME --queries FILE --dataset FILE --dialogues HOME FILE",
@@ -79,22 +83,29 @@ def _without_a_fit(cases: Sequence[Case]) -> None:
         print(f"mean of two cosines: hit@{count} {right / len(answerable):.3f} ({right} of {len(answerable)})")
 
 
-def _crossed(cases: Sequence[Case], columns: Sequence[int]) -> float:
-    """Return hit@1 of answerable cases, each ranked by weights fitted without its part, with some features only."""
+def _with_only(cases: Sequence[Case], known: Sequence[str]) -> list[tuple[Array, Array]]:
+    """Return the features of the candidates, those that are not `known` as 0, and which candidates answer."""
     masked = []
+    columns = [FEATURES.index(feature) for feature in known]
     for case in cases:
         features = np.zeros_like(case.candidates.features)
         features[:, columns] = case.candidates.features[:, columns]
         masked.append((features, case.candidates.answering(case.relevant)))
+    return masked
+
+
+def _crossed(cases: Sequence[tuple[Array, Array]]) -> float:
+    """Return hit@1 of answerable cases, each ranked by weights fitted without its part."""
     order = np.random.default_rng(0).permutation(len(cases))
-    right = 0
+    right = answerable = 0
     for fold in range(FOLDS):
         held = set(order[fold::FOLDS].tolist())
-        scorer = fit([row for i, row in enumerate(masked) if i not in held], START)
-        for i in held:
-            if cases[i].relevant and len(masked[i][0]):
-                right += bool(masked[i][1][scorer.utilities(masked[i][0]).argmax()])
-    return right / sum(bool(case.relevant) for case in cases)
+        scorer = fit([case for i, case in enumerate(cases) if i not in held], START)
+        for features, answering in (cases[i] for i in held):
+            if answering.any():
+                answerable += 1
+                right += bool(answering[scorer.utilities(features).argmax()])
+    return right / answerable
 
 
 def _parser() -> argparse.ArgumentParser:

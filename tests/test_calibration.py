@@ -23,11 +23,11 @@ from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of
 from knowledge_base.queries import Query
-from knowledge_base.scorer import Scorer
+from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.search import KnowledgeBase
 
 MADE = Calibration(
-    scorer=Scorer.from_json({"weights": {"question": 4.0, "whole": 2.0, "words": 1.0, "recent": 0.25}, "nothing": 1.5}),
+    scorer=Scorer((4.0, 2.0, 1.0, *(0.25,) * (len(FEATURES) - 3)), 1.5),
     evidence=Logistic((0.5, 0.25, 0.1), 0.0),
     thresholds={"approved": 0.9, "grounded": None, "step:ask": 0.25},
     max_error=0.05,

@@ -87,9 +87,11 @@ def test_weights_are_kept_by_their_names() -> None:
         Scorer.from_json(facts)
 
 
-def test_a_feature_that_was_not_known_when_the_weights_were_fitted_weighs_nothing() -> None:
-    older = Scorer.from_json({"weights": {"question": 3.0, "whole": 2.0}, "nothing": 1.0})
-    assert (older.weights[:2], set(older.weights[2:]), older.nothing) == ((3.0, 2.0), {0.0}, 1.0)
+def test_weights_of_other_features_are_refused() -> None:
+    facts = START.to_json()
+    del facts["weights"]["recent"]
+    with pytest.raises(ValueError, match="expected weights of"):
+        Scorer.from_json(facts)
 
 
 @pytest.mark.parametrize("with_subject", [0.0, 0.3, 1.0])
