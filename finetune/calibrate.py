@@ -33,8 +33,6 @@ from knowledge_base.entry import Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import publish, seal
 from knowledge_base.queries import Query, read_queries
-from knowledge_base.scorer import Scorer
-from knowledge_base.scorer import fit as fit_scorer
 from knowledge_base.snapshots import current_id
 
 if TYPE_CHECKING:
@@ -119,7 +117,9 @@ def fit(
     if answerable == len(cases):
         say("none is known to have no answer: each is asked once more with its entries held out")
         cases += [_without_answer(case) for case in cases]
-    scorer = _fit_scorer(cases, knowledge.scorer)
+    if not any(case.candidates.answering(case.relevant).any() for case in cases):
+        raise InputError("--queries: search finds the right entry for none of the questions. Check `relevant`.")
+    scorer = knowledge.scorer  # `knowledge_base.fit` fits it; what serves is what the thresholds were fitted with
     draft = Calibration(scorer, None, {}, max_error, model.sha256 if model else "", knowledge.sha256, "")
     cases = [replace(case, hits=tuple(case.candidates.hits(scorer, SEARCHED_ENTRIES))) for case in cases]
     thresholds: dict[str, float | None] = {
@@ -217,14 +217,6 @@ def _top(case: Case) -> float:
 
 def _nearest(hits: Sequence[Hit]) -> float:
     return sum(hit.probability for hit in hits[:2])
-
-
-def _fit_scorer(cases: Sequence[Case], start: Scorer) -> Scorer:
-    """Fit how the search weighs its evidence, near the weights that the knowledge is searched with."""
-    choices = [(case.candidates.features, case.candidates.answering(case.relevant)) for case in cases]
-    if not any(right.any() for _, right in choices):
-        raise InputError("--queries: search finds the right entry for none of the questions. Check `relevant`.")
-    return fit_scorer(choices, start)
 
 
 def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Logistic:
