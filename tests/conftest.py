@@ -18,6 +18,12 @@ from chatbot.prompt import Renderer
 from knowledge_base.encoder import Encoder, EncoderFolder, load_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.ingest import Report, ingest
+from knowledge_base.scorer import FEATURES, Scorer
+
+
+def scorer_of(nothing: float, **weights: float) -> Scorer:
+    """Weights of the named features; the others weigh nothing."""
+    return Scorer(tuple(weights.get(name, 0.0) for name in FEATURES), nothing)
 
 
 class HashEncoder:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import WordEncoder, fill
+from conftest import WordEncoder, fill, scorer_of
 
 from chatbot import ask
 from chatbot.bot import Bot, Parts
@@ -21,13 +21,12 @@ from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import seal
 from knowledge_base.queries import Query
-from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
 BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.")
 FITTED = Calibration(
-    Scorer.from_json({"weights": {"question": 20.0, "whole": 20.0}, "nothing": 20.0}),
+    scorer_of(20.0, question=20.0, whole=20.0),
     None,
     {"approved": 0.9, "ask": 0.01},
     0.05,

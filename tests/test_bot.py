@@ -12,7 +12,7 @@ from threading import Event
 from typing import Any
 
 import pytest
-from conftest import WordEncoder, fill
+from conftest import WordEncoder, fill, scorer_of
 from scripted_model import ScriptedEngine, scripted_model
 
 from chatbot.bot import Bot, Parts
@@ -24,7 +24,6 @@ from chatbot.phrases import PHRASES
 from chatbot.store import Store
 from chatbot.types import Message, Reply, TurnRequest
 from knowledge_base.entry import Entry
-from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
@@ -33,9 +32,7 @@ BACK = Entry("back", "Can I return the lamp?", "Returns are free within 30 days.
 CONTACT = "Write to help@shop.example."
 SETTINGS = Settings(contact=CONTACT, company="Lumen", limits=Limits(turn_seconds=20))
 FITTED = Calibration(
-    scorer=Scorer.from_json(
-        {"weights": {"question": 20.0, "whole": 20.0}, "nothing": 20.0}
-    ),  # from a cosine of a half on, an entry rather answers than not
+    scorer=scorer_of(20.0, question=20.0, whole=20.0),  # from a cosine of a half on, an entry rather answers than not
     evidence=Logistic((0.0, 1.0, 0.0), 0.0),
     thresholds={"approved": 0.9, "grounded": 0.8, "ask": 0.01, "step:chat": 0.8, "out_of_scope": 0.9},
     max_error=0.05,

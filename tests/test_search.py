@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HashEncoder, fill
+from conftest import HashEncoder, fill, scorer_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import SnapshotError
 from knowledge_base.lexical import LexicalIndex
-from knowledge_base.scorer import FEATURES, Scorer
+from knowledge_base.scorer import FEATURES
 from knowledge_base.search import KnowledgeBase
 
 TODAY = date(2026, 6, 15)
@@ -68,9 +68,7 @@ def by_hand(entries: list[Entry], message: str, context: str, recent: list[str])
     return features
 
 
-SCORER = Scorer.from_json({
-    "weights": dict(zip(FEATURES[:7], (3.0, 2.0, 1.5, 1.0, 1.0, 0.5, 0.7), strict=True)), "nothing": 1.0
-})  # fmt: skip
+SCORER = scorer_of(1.0, **dict(zip(FEATURES[:7], (3.0, 2.0, 1.5, 1.0, 1.0, 0.5, 0.7), strict=True)))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
