@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chatbot.config import Settings
     from chatbot.model import DialogueModel
     from chatbot.store import Store, StoredMessage
+    from knowledge_base.scorer import Scorer
     from knowledge_base.search import KnowledgeBase
 
 LOGGER = logging.getLogger(__name__)
@@ -37,6 +38,11 @@ class Parts:
     knowledge: KnowledgeBase
     model: DialogueModel | None = None
     calibration: Calibration | None = None
+
+    @property
+    def scorer(self) -> Scorer:
+        """The weights of the search: those that the thresholds were fitted with, where there are any."""
+        return self.calibration.scorer if self.calibration else self.knowledge.scorer
 
 
 @dataclass(slots=True)
@@ -215,7 +221,7 @@ def _find(parts: Parts, turn: Turn, settings: Settings) -> Sequence[Hit]:
         history=said_before(turn.messages, -1),
         recent=turn.recent,
         k=SEARCHED_ENTRIES,
-        scorer=parts.calibration.scorer if parts.calibration else None,
+        scorer=parts.scorer,
     )
     likeliest = settings.intents.get(next(iter(turn.understanding.intent), ""))
     return [hit for hit in hits if hit.entry.id == likeliest.entry] if likeliest and likeliest.strict else hits

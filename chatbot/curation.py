@@ -109,10 +109,6 @@ class Curation:
         knowledge = self._loaded().knowledge
         return Editor(knowledge.home, knowledge.encoder)
 
-    def refresh(self) -> None:
-        """Take up what was published, as the bot does at its next turn."""
-        self._loaded().knowledge.refresh()
-
     def items(self) -> dict[str, Item]:
         """Return all entries by id, retired ones too; none while the knowledge is loaded."""
         parts = self._parts()
@@ -127,7 +123,7 @@ class Curation:
         """Search as the bot does for a message, `context` being the customer's message before it."""
         parts = self._loaded()
         parts.knowledge.refresh()
-        scorer = _scorer(parts)
+        scorer = parts.scorer
         candidates = parts.knowledge.candidates(message, history=[("user", context)] if context else ())
         place = {entry.id: i for i, entry in enumerate(candidates.entries)}
         shares = scorer.contributions(candidates.features)
@@ -147,8 +143,8 @@ class Curation:
         parts.knowledge.refresh()
         questions = [question for question in self._store.unanswered(LOOKED_AT) if question.content.strip()]
         gaps = []
-        for group in _groups(self._embedded(parts, questions), _same_from(_scorer(parts))):
-            hits = parts.knowledge.search(questions[group[0]].content, scorer=_scorer(parts), k=SEARCHED_ENTRIES)
+        for group in _groups(self._embedded(parts, questions), _same_from(parts.scorer)):
+            hits = parts.knowledge.search(questions[group[0]].content, scorer=parts.scorer, k=SEARCHED_ENTRIES)
             decided = policy.decide(Understanding(), hits, parts.calibration, None, questions[group[0]].content)
             if decided.kind != "approved":
                 gaps.append(Gap([questions[i] for i in group], hits[0] if hits else None))
@@ -174,10 +170,6 @@ class Curation:
         if parts is None:
             raise NotLoadedError("The knowledge is still being loaded. Try again in a moment.")
         return parts
-
-
-def _scorer(parts: Parts) -> Scorer:
-    return parts.calibration.scorer if parts.calibration else parts.knowledge.scorer
 
 
 def _same_from(scorer: Scorer) -> float:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 # Entries that are scored exactly: the nearest by meaning, those by words, and all of the subjects most spoken of.
 NEAREST, WORDIEST, SUBJECTS = 100, 50, 10
-
-
 SUBJECT = ("subject", "subject_latest", "subject_ever")
 CATEGORY = ("category", "category_latest", "category_ever")
 

@@ -8,7 +8,6 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from knowledge_base import snapshots
 from knowledge_base.candidates import Asked, Candidates, HeldOut, Shelf
@@ -16,9 +15,6 @@ from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import SnapshotError
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer
-
-if TYPE_CHECKING:
-    pass
 
 LOGGER = logging.getLogger(__name__)
 CONTEXT_CHARACTERS = 500  # the encoder cuts long text off at its end, where the message itself stands

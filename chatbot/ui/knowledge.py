@@ -12,7 +12,7 @@ import gradio as gr
 from chatbot.curation import STATES, Curation, Gap, Item
 from chatbot.errors import FrontdeskError
 from chatbot.ui import words
-from chatbot.ui.desk import bar
+from chatbot.ui.desk import ANY, PAGE_ROWS, QUIET, Paged, bar, table
 from chatbot.ui.form import EntryForm, Opened
 from chatbot.ui.screen import note
 from knowledge_base.errors import InUseError
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from chatbot.web.cookies import Operators
     from knowledge_base.entry import Entry
 
-PAGE_ROWS = 25
-ANY = "any"
 _ENTRIES = ["Question", "Answer", "Subject", "Source", "Updated", "State", "Id"]
 _HITS = ["Entry", "Answers with", "Why", "Id"]
 _GAPS = ["Asked", "Times", "Last", "Also asked as", "Nearest entry", "Answers with", "Message"]
@@ -31,7 +29,7 @@ _IN_USE = "The knowledge is being changed by somebody else at this moment. Your 
 _SIGNED_OUT = "You are not signed in any more. Sign in again in another window, then save again."
 
 
-class KnowledgePage:
+class KnowledgePage(Paged):
     """Builds the page and answers its events; who may see it is decided before it, at the doorway."""
 
     def __init__(self, curation: Curation, settings: Settings, operators: Operators) -> None:
@@ -62,18 +60,18 @@ class KnowledgePage:
             subject = gr.Dropdown([ANY], value=ANY, label="Subject", min_width=130, allow_custom_value=True)
             source = gr.Dropdown([ANY], value=ANY, label="Source", min_width=130, allow_custom_value=True)
         self._filters = [text, state, subject, source]
-        self._entries = _table(_ENTRIES, "fd-entries", ["27%", "25%", "10%", "11%", "10%", "11%", "6%"])
+        self._entries = table(_ENTRIES, "fd-entries", ["27%", "25%", "10%", "11%", "10%", "11%", "6%"], max_height=520)
         with gr.Row(elem_id="fd-pages"):
-            self._newer = gr.Button("← Back", size="sm", scale=0, min_width=100)
+            self._back = gr.Button("← Back", size="sm", scale=0, min_width=100)
             self._place = gr.Markdown(elem_id="fd-place", sanitize_html=True)
-            self._older = gr.Button("Further →", size="sm", scale=0, min_width=100)
+            self._further = gr.Button("Further →", size="sm", scale=0, min_width=100)
         self._offset = gr.State(0)
 
     def _build_search(self) -> None:
         self._message = gr.Textbox(label="A customer's message", elem_id="fd-message", max_length=4000)
         self._context = gr.Textbox(label="The customer's message before it (optional)", max_length=4000)
         self._find = gr.Button("Search as the bot does", variant="primary", size="sm", elem_id="fd-find")
-        self._hits = _table(_HITS, "fd-hits", ["36%", "12%", "42%", "10%"])
+        self._hits = table(_HITS, "fd-hits", ["36%", "12%", "42%", "10%"], max_height=520)
         self._why = gr.Markdown(elem_id="fd-why", sanitize_html=True, latex_delimiters=[])
 
     def _build_gaps(self) -> None:
@@ -81,35 +79,34 @@ class KnowledgePage:
             "What customers asked in vain, near questions together. Choose a line to begin its entry.",
             elem_id="fd-hint",
         )
-        self._gaps = _table(_GAPS, "fd-gaps", ["30%", "7%", "11%", "22%", "16%", "8%", "6%"])
+        self._gaps = table(_GAPS, "fd-gaps", ["30%", "7%", "11%", "22%", "16%", "8%", "6%"], max_height=520)
         self._drafts = gr.State([])
 
     def _wire(self, page: gr.Blocks, unanswered: gr.Tab) -> None:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         text, state, subject, source = self._filters
         listing = [self._entries, self._offset, self._place]
-        page.load(self.load, None, [*listing, subject, source, *self._form.outputs, self._told], **quiet)
+        page.load(self.load, None, [*listing, subject, source, *self._form.outputs, self._told], **QUIET)
         for moment in (text.submit, text.blur, state.change, subject.change, source.change):
-            moment(self.first, self._filters, listing, **quiet)
-        self._newer.click(self.newer, [self._offset, *self._filters], listing, **quiet)
-        self._older.click(self.older, [self._offset, *self._filters], listing, **quiet)
+            moment(self.first, self._filters, listing, **QUIET)
+        self._back.click(self.back, [self._offset, *self._filters], listing, **QUIET)
+        self._further.click(self.further, [self._offset, *self._filters], listing, **QUIET)
         form = [*self._form.outputs, self._told]
-        for table in (self._entries, self._hits):
-            table.select(self.open, None, form, **quiet)
-        search = {"inputs": [self._message, self._context], "outputs": [self._hits, self._why], **quiet}
+        for found in (self._entries, self._hits):
+            found.select(self.open, None, form, **QUIET)
+        search = {"inputs": [self._message, self._context], "outputs": [self._hits, self._why], **QUIET}
         for moment in (self._find.click, self._message.submit, self._context.submit):
             moment(self.search, **search)
-        unanswered.select(self.look, None, [self._gaps, self._drafts], **{**quiet, "show_progress": "minimal"})
-        self._gaps.select(self.draft, self._drafts, form, **quiet)
-        self._form.new.click(self.new, None, form, **quiet)
+        unanswered.select(self.look, None, [self._gaps, self._drafts], **{**QUIET, "show_progress": "minimal"})
+        self._gaps.select(self.draft, self._drafts, form, **QUIET)
+        self._form.new.click(self.new, None, form, **QUIET)
         for button, handler, given in (
             (self._form.save, self.save, [self._form.opened, *self._form.fields]),
             (self._form.retire, self.retire, [self._form.opened]),
             (self._form.bring_back, self.bring_back, [self._form.opened]),
             (self._form.take_back, self.take_back, [self._form.opened]),
         ):
-            published = button.click(handler, given, form, **quiet)
-            published.then(self.again, [self._offset, *self._filters], listing, **quiet)
+            published = button.click(handler, given, form, **QUIET)
+            published.then(self.page, [self._offset, *self._filters], listing, **QUIET)
 
     # ----- the entries -----------------------------------------------------------------------------------------
 
@@ -119,26 +116,11 @@ class KnowledgePage:
         subjects, sources = ({item.entry.subject for item in items.values()}, {i.entry.source for i in items.values()})
         choices = [gr.update(choices=[ANY, *sorted(filter(None, known))]) for known in (subjects, sources)]
         told = "" if self._curation.ready else "The knowledge is still being loaded. Load this page again in a moment."
-        return *self._page(0, "", ANY, ANY, ANY), *choices, *self._form.shown(None), note(told)
+        return *self.first("", ANY, ANY, ANY), *choices, *self._form.shown(None), note(told)
 
-    def first(self, *filters: str) -> tuple[Any, ...]:
-        """Show the first entries that fit."""
-        return self._page(0, *filters)
-
-    def newer(self, offset: int, *filters: str) -> tuple[Any, ...]:
-        """Show the page before this one."""
-        return self._page(max(0, offset - PAGE_ROWS), *filters)
-
-    def older(self, offset: int, *filters: str) -> tuple[Any, ...]:
-        """Show the page behind this one, if there is one."""
-        page = self._page(offset + PAGE_ROWS, *filters)
-        return page if page[0] else self._page(offset, *filters)
-
-    def again(self, offset: int, *filters: str) -> tuple[Any, ...]:
-        """Show the same page as it is by now."""
-        return self._page(offset, *filters)
-
-    def _page(self, offset: int, text: str, state: str, subject: str, source: str) -> tuple[Any, ...]:
+    def page(self, offset: int, *filters: str) -> tuple[Any, ...]:
+        """Show the entries that fit, as they are by now."""
+        text, state, subject, source = filters
         today, needle = datetime.now(UTC).date(), text.casefold().strip()
         fitting = [
             item
@@ -234,22 +216,6 @@ class KnowledgePage:
             if message_id == str(row[-1]):
                 return *self._form.draft(question, answer), note("")
         return *self._form.kept(), note("")
-
-
-def _table(heads: list[str], elem_id: str, widths: list[str]) -> gr.Dataframe:
-    return gr.Dataframe(
-        headers=heads,
-        datatype="str",
-        type="array",
-        interactive=False,
-        wrap=False,
-        show_label=False,
-        buttons=[],
-        max_height=520,
-        elem_id=elem_id,
-        elem_classes="fd-rows",
-        column_widths=widths,
-    )
 
 
 def _says(entry: Entry, needle: str) -> bool:

@@ -10,15 +10,12 @@ from chatbot.errors import NotFoundError
 from chatbot.store import ConversationFilter, ConversationRow
 from chatbot.types import KINDS
 from chatbot.ui import words
-from chatbot.ui.desk import bar
+from chatbot.ui.desk import ANY, PAGE_ROWS, QUIET, Paged, bar, table
 
 if TYPE_CHECKING:
     from chatbot.config import Settings
-    from chatbot.errors import NotFoundError
-from chatbot.store import Store
+    from chatbot.store import Store
 
-PAGE_ROWS = 25
-ANY = "any"
 _HEADS = ["Last message", "Begins with", "Messages", "Thumbs", "Last reply", "Intent", "Least sure", "Visitor", "Id"]
 
 
@@ -27,12 +24,11 @@ def operator_page(store: Store, settings: Settings) -> gr.Blocks:
     return _OperatorPage(store, settings).build()
 
 
-class _OperatorPage:
+class _OperatorPage(Paged):
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
 
     def build(self) -> gr.Blocks:
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
         with gr.Blocks(title=f"Operators · {self._settings.company}", analytics_enabled=False) as page:
             gr.Markdown(bar(self._settings.company, "Conversations"), elem_id="fd-desk-head", sanitize_html=False)
             with gr.Row(elem_id="fd-filters"):
@@ -43,45 +39,22 @@ class _OperatorPage:
                 intent = gr.Dropdown([ANY, *known], value=ANY, label="Intent", min_width=160, allow_custom_value=True)
                 highest = gr.Slider(0, 1, value=1, step=0.05, label="Probability up to", min_width=200)
             filters = [text, rating, kind, intent, highest]
-            table = gr.Dataframe(
-                headers=_HEADS,
-                datatype="str",
-                type="array",
-                interactive=False,
-                wrap=False,
-                show_label=False,
-                buttons=[],
-                max_height=360,
-                elem_id="fd-table",
-                column_widths=["14%", "23%", "9%", "8%", "9%", "12%", "9%", "8%", "8%"],
-            )
+            widths = ["14%", "23%", "9%", "8%", "9%", "12%", "9%", "8%", "8%"]
+            found = table(_HEADS, "fd-table", widths, max_height=360)
             with gr.Row(elem_id="fd-pages"):
                 newer = gr.Button("← Newer", size="sm", scale=0, min_width=100)
                 place = gr.Markdown(elem_id="fd-place", sanitize_html=True)
                 older = gr.Button("Older →", size="sm", scale=0, min_width=100)
             detail = gr.Markdown(words.conversation([]), elem_id="fd-detail", sanitize_html=True, latex_delimiters=[])
             offset = gr.State(0)
-            listing = [table, offset, place]
+            listing = [found, offset, place]
             changes = (text.submit, text.blur, rating.change, kind.change, intent.change, highest.release)
             for moment in (page.load, *changes):
-                moment(self.first, filters, listing, **quiet)
-            newer.click(self.newer, [offset, *filters], listing, **quiet)
-            older.click(self.older, [offset, *filters], listing, **quiet)
-            table.select(self.show, None, detail, **quiet)
+                moment(self.first, filters, listing, **QUIET)
+            newer.click(self.back, [offset, *filters], listing, **QUIET)
+            older.click(self.further, [offset, *filters], listing, **QUIET)
+            found.select(self.show, None, detail, **QUIET)
         return page
-
-    def first(self, *filters: Any) -> tuple[Any, ...]:
-        """Show the newest conversations that fit."""
-        return self._page(0, *filters)
-
-    def newer(self, offset: int, *filters: Any) -> tuple[Any, ...]:
-        """Show the page before this one."""
-        return self._page(max(0, offset - PAGE_ROWS), *filters)
-
-    def older(self, offset: int, *filters: Any) -> tuple[Any, ...]:
-        """Show the page behind this one, if there is one."""
-        page = self._page(offset + PAGE_ROWS, *filters)
-        return page if page[0] else self._page(offset, *filters)
 
     def show(self, event: gr.SelectData) -> str:
         """Show the conversation of the row that was chosen, wherever the table was sorted to."""
@@ -91,11 +64,13 @@ class _OperatorPage:
         except NotFoundError:
             return words.conversation([])
 
-    def _page(self, offset: int, text: str, rating: str, kind: str, intent: str, highest: float) -> tuple[Any, ...]:
+    def page(self, offset: int, *filters: Any) -> tuple[Any, ...]:
+        """Show the conversations that fit, the newest first."""
+        text, rating, kind, intent, highest = filters
         wanted = ConversationFilter(
             text=text.strip() or None,
-            rating=None if rating == ANY else rating,  # type: ignore[arg-type]  # the dropdown holds these words only
-            kind=None if kind == ANY else kind,  # type: ignore[arg-type]
+            rating=None if rating == ANY else rating,
+            kind=None if kind == ANY else kind,
             intent=None if intent == ANY else intent,
             max_probability=None if highest >= 1 else highest,
         )
