@@ -17,10 +17,12 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
+
+from machine import REPEATS, bandwidth, best_rate, processor
 
 from chatbot.ask import ask
 from chatbot.bot import Bot, Parts
@@ -35,9 +37,7 @@ from knowledge_base.queries import Query, read_queries
 
 STEPS = ("read", "find", "decide", "write", "keep", "first_text", "turn")
 WARM_UP = ("Good morning!", "Can a lamp be returned after three weeks?", "My parcel has not come, what now?")
-BUFFER_BYTES = 1 << 30  # far more than any cache
 PROMPT_TOKENS, WRITTEN_TOKENS = 512, 64
-REPEATS = 5
 
 
 class TimedBot(Bot):
@@ -140,7 +140,7 @@ def machine(model: Any) -> dict[str, Any]:
 
     weight = next(model.parameters())
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if weight.device.type == "cuda" else "cpu",
@@ -151,22 +151,15 @@ def machine(model: Any) -> dict[str, Any]:
     }
 
 
-def _processor() -> str:
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor()
-    return next((row.split(":")[1].strip() for row in text.splitlines() if row.startswith("model name")), "unknown")
-
-
 def speeds(engine: Engine, model: Any) -> dict[str, Any]:
     """Return the rates of writing and reading beside the limit; bandwidth is measured before and after."""
     weights = weight_bytes(model)
     vocabulary = int(model.get_output_embeddings().weight.shape[0])
-    before = bandwidth(model)
-    written = _best(REPEATS, lambda n: _write(engine, _path(n, vocabulary)))
-    read = _best(REPEATS, lambda n: _read(engine, _path(REPEATS + 1 + n, vocabulary)))
-    best = max(before, bandwidth(model))
+    device = next(model.parameters()).device
+    before = bandwidth(device)
+    written = best_rate(REPEATS, lambda n: _write(engine, _path(n, vocabulary)))
+    read = best_rate(REPEATS, lambda n: _read(engine, _path(REPEATS + 1 + n, vocabulary)))
+    best = max(before, bandwidth(device))
     limit = best / weights
     return {
         "weight_bytes_a_token": weights,
@@ -191,27 +184,6 @@ def weight_bytes(model: Any) -> int:
     return sum(weight.numel() * weight.element_size() for weight in read.values())
 
 
-def bandwidth(model: Any) -> float:
-    """Return bytes a second of reading a large buffer once with all cores: the best of two ways, several times."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
-    buffer = torch.ones(BUFFER_BYTES // 4 // 4096, 4096, device=next(model.parameters()).device)
-    vector = torch.ones(4096, device=buffer.device)
-    ways: list[Callable[[], Any]] = [buffer.sum, lambda: buffer @ vector]
-    best = max(_best(2 * REPEATS, lambda _n, way=way: (BUFFER_BYTES, _seconds(way))) for way in ways)  # type: ignore[misc]
-    torch.set_num_threads(threads)
-    return best
-
-
-def _seconds(work: Callable[[], Any]) -> float:
-    """Return the seconds of work whose last result is looked at, so that a GPU has done it."""
-    began = time.perf_counter()
-    work().sum().item()
-    return time.perf_counter() - began
-
-
 def _write(engine: Engine, path: list[int]) -> tuple[int, float]:
     """Write behind a path; what is timed begins with the second token."""
     tokens = engine.stream(path, WRITTEN_TOKENS, frozenset(), Event())
@@ -230,12 +202,6 @@ def _path(number: int, vocabulary: int) -> list[int]:
     """Return ordinary ids that no path before begins with; an engine would reuse what it holds."""
     first = vocabulary // 2
     return [first + number, *(first + (7 * place) % (vocabulary // 4) for place in range(PROMPT_TOKENS - 1))]
-
-
-def _best(repeats: int, work: Callable[[int], tuple[int, float]]) -> float:
-    """Return the best rate of several, the first left out as a warm-up: others may be using the machine."""
-    rates = [amount / seconds for amount, seconds in (work(number) for number in range(repeats + 1))]
-    return max(rates[1:])
 
 
 def _rate(tokens: int, seconds: float) -> dict[str, float]:

@@ -246,9 +246,9 @@ def query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Case
 
 def _without_answer(case: Case) -> Case:
     """Return the question as it is where the entries that answer it do not exist."""
-    kept = ~case.candidates.answering(case.relevant)
-    entries = tuple(entry for entry, keep in zip(case.candidates.entries, kept, strict=True) if keep)
-    return Case(case.messages, Candidates(entries, case.candidates.features[kept]), frozenset())
+    found = case.candidates
+    kept = ~found.answering(case.relevant)
+    return Case(case.messages, Candidates(found.of, found.places[kept], found.features[kept]), frozenset())
 
 
 def _role(role: str) -> Any:

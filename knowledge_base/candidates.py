@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from knowledge_base.entry import Entry, Hit
+from knowledge_base.lexical import words
 from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.snapshots import Snapshot
 from knowledge_base.subjects import Names, latest
@@ -20,24 +21,36 @@ if TYPE_CHECKING:
 
 # Entries that are scored exactly: the nearest by meaning, those by words, and all of the subjects most spoken of.
 NEAREST, WORDIEST, SUBJECTS = 100, 50, 10
+MEANING = ("question", "whole", "question_in_context", "whole_in_context")
 SUBJECT = ("subject", "subject_latest", "subject_ever")
 CATEGORY = ("category", "category_latest", "category_ever")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Entries that may answer a query, with what speaks for each: `features` is (n, len(FEATURES))."""
+    """Entries that may answer a query, with what speaks for each.
 
-    entries: tuple[Entry, ...]
+    `features` is (n, len(FEATURES)); candidate i is `of[places[i]]`.
+    """
+
+    of: Sequence[Entry]
+    places: NDArray[np.int64]
     features: NDArray[np.float32]
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries, in the order of their features."""
+        return tuple(self.of[place] for place in self.places.tolist())
 
     def hits(self, scorer: Scorer, k: int, recent: Sequence[str] = ()) -> list[Hit]:
         """Return the k likeliest candidates and the recent ones, likeliest first."""
+        import numpy as np
+
         utilities = scorer.utilities(self.features)
         probabilities = scorer.probabilities(utilities)
-        ranked = sorted(range(len(self.entries)), key=lambda place: (-utilities[place], place))
-        kept = [p for rank, p in enumerate(ranked) if rank < k or self.entries[p].id in recent]
-        return [Hit(self.entries[p], float(utilities[p]), float(probabilities[p])) for p in kept]
+        ranked = np.argsort(-utilities, kind="stable").tolist()
+        kept = ranked[:k] + ([rank for rank in ranked[k:] if self.of[self.places[rank]].id in recent] if recent else [])
+        return [Hit(self.of[self.places[p]], float(utilities[p]), float(probabilities[p])) for p in kept]
 
     def answering(self, relevant: Collection[str]) -> NDArray[np.bool_]:
         """Return which candidates (n,) are among the relevant ids."""
@@ -58,8 +71,8 @@ class HeldOut:
 class Asked:
     """A question in its conversation.
 
-    `vectors` is (2, dimension): the meaning of the message alone, and behind the customer's message before it
-    (`context`). `said` is everything said before, oldest first.
+    `vectors` is (1 or 2, dimension): the meaning of the message alone, and behind the customer's message before it
+    (`context`) where there is one. `said` is everything said before, oldest first.
     """
 
     vectors: NDArray[np.float32]
@@ -83,14 +96,18 @@ class Shelf:
         self._index = snapshot.read_index()
         self._lexical = snapshot.read_lexical()
         self._entries = list(snapshot.entries.values())
-        self._subjects = _Labels([entry.subject for entry in self._entries], self._entries)
-        named = [entry.category if self._subjects.names.names else "" for entry in self._entries]
-        self._categories = _Labels(named, self._entries)
-        self.with_subject = sum(bool(entry.subject) for entry in self._entries) / max(1, len(self._entries))
+        subjects = [entry.subject for entry in self._entries]
+        self.with_subject = sum(map(bool, subjects)) / max(1, len(subjects))
+        named = bool(self.with_subject)  # without subjects nothing is looked for by name
+        said = [set(words("\n".join(entry.searched_texts))) if named else set() for entry in self._entries]
+        self._subjects = _Labels(subjects, said)
+        self._categories = _Labels([entry.category if named else "" for entry in self._entries], said)
         self._places = {entry.id: place for place, entry in enumerate(self._entries)}
-        self._place_of_row = np.array([self._places[row.entry_id] for row in snapshot.rows], dtype=np.int64)
-        order = np.argsort(self._place_of_row, kind="stable")
-        self._rows = np.split(order, np.cumsum(np.bincount(self._place_of_row, minlength=len(self._entries)))[:-1])
+        # The rows of an entry follow each other, as the snapshot has them; the last is the whole entry.
+        of_entry = [len(entry.searched_texts) for entry in self._entries]
+        self._ends = np.cumsum(of_entry, dtype=np.int64)
+        self._starts = self._ends - of_entry
+        self._place_of_row = np.repeat(np.arange(len(self._entries)), of_entry)
         self._allowed_rows = lru_cache(maxsize=2)(self._compute_allowed_rows)
 
     def candidates(self, asked: Asked, today: date) -> Candidates:
@@ -100,33 +117,40 @@ class Shelf:
         allowed = self._allowed_rows(today)
         out = asked.held_out
         if out is not None:
-            own = self._rows[self._places[out.entry_id]]
+            place = self._places[out.entry_id]
             allowed = allowed.copy()
-            allowed[own if out.question is None else own[out.question]] = False
+            if out.question is None:
+                allowed[self._starts[place] : self._ends[place]] = False
+            else:
+                allowed[self._starts[place] + out.question] = False
+        nearest = self._begin_nearest(asked.vectors.mean(axis=0), allowed)
         by_words = self._words(asked.message, out)
-        subjects = self._subjects.spoken_of(asked)
-        places = set(self._nearest(asked.vectors.mean(axis=0), allowed))
-        places.update(int(p) for p in np.argsort(-by_words, kind="stable")[:WORDIEST] if by_words[p] > 0)
-        places.update(self._subjects.places_of_best(subjects.max(axis=0)))
-        places.update(self._places[entry_id] for entry_id in asked.recent if entry_id in self._places)
-        # The last row of an entry is the whole of it and is never held out alone.
-        found = sorted(place for place in places if allowed[self._rows[place][-1]])
-        values: dict[str, NDArray[np.float32] | list[bool] | float] = {}
-        if found:
+        subjects, categories = self._subjects.spoken_of(asked), self._categories.spoken_of(asked)
+        recent = [self._places[entry_id] for entry_id in asked.recent if entry_id in self._places]
+        places = [
+            _best(by_words, WORDIEST),
+            self._subjects.places_of_best(subjects.max(axis=0)),
+            np.array(recent, np.int64),
+            nearest(),
+        ]
+        found = np.unique(np.concatenate(places))
+        found = found[allowed[self._ends[found] - 1]]  # the row of the whole entry is never held out alone
+        values: dict[str, NDArray[np.float32] | NDArray[np.bool_] | float] = {}
+        if len(found):
             cosines = self._cosines(asked.vectors, found, allowed)
-            values |= dict(zip(("question", "whole", "question_in_context", "whole_in_context"), cosines, strict=True))
+            values |= zip(MEANING[:2], cosines[:2], strict=True)
+            values |= zip(MEANING[2:], cosines[-2:], strict=True)
             values["words"] = by_words[found]
             values["context_words"] = self._words(asked.context, out)[found] if asked.context else 0.0
-            values["recent"] = [self._entries[place].id in asked.recent for place in found]
-            values |= dict(zip(SUBJECT, self._subjects.of_places(subjects, found), strict=True))
-            categories = self._categories.of_places(self._categories.spoken_of(asked), found)
-            values |= dict(zip(CATEGORY, categories, strict=True))
+            values["recent"] = np.isin(found, recent)
+            values |= zip(SUBJECT, self._subjects.of_places(subjects, found), strict=True)
+            values |= zip(CATEGORY, self._categories.of_places(categories, found), strict=True)
             values["asks"] = float(cosines[0].max())
             values["named"] = float(subjects.max(initial=0.0))
         features = np.zeros((len(found), len(FEATURES)), np.float32)
         for name, column in values.items():
             features[:, FEATURES.index(name)] = column
-        return Candidates(tuple(self._entries[place] for place in found), features)
+        return Candidates(self._entries, found, features)
 
     def _words(self, text: str, out: HeldOut | None) -> NDArray[np.float32]:
         """Return the lexical score of every entry; of the one a question of which is held out, without it."""
@@ -138,32 +162,45 @@ class Shelf:
             scores[place] = self._lexical.score(text, "\n".join(left))
         return scores
 
-    def _nearest(self, vector: NDArray[np.float32], allowed: NDArray[np.bool_]) -> list[int]:
-        """Return the places of the entries that own the nearest rows: at least NEAREST of them, if there are."""
-        available = int(allowed.sum())
-        fetched = min(4 * NEAREST, available)
-        while fetched:
-            rows, _ = self._index.search(vector, fetched, allowed)
-            places = list(dict.fromkeys(int(place) for place in self._place_of_row[rows]))
-            if len(places) >= NEAREST or fetched == available:
-                return places
-            fetched = min(4 * fetched, available)
-        return []
+    def _begin_nearest(
+        self, vector: NDArray[np.float32], allowed: NDArray[np.bool_]
+    ) -> Callable[[], NDArray[np.int64]]:
+        """Look for the entries that own the nearest rows, at least NEAREST of them if there are, while other work is done.
+
+        What is returned waits for the end and gives their places.
+        """
+        import numpy as np
+
+        available = int(np.count_nonzero(allowed))
+        first = min(4 * NEAREST, available)
+        begun = self._index.begin_search(vector, first, allowed) if first else None
+
+        def result() -> NDArray[np.int64]:
+            if begun is None:
+                return np.zeros(0, np.int64)
+            rows, fetched = begun()[0], first
+            while len(places := np.unique(self._place_of_row[rows])) < NEAREST and fetched < available:
+                fetched = min(4 * fetched, available)
+                rows, _ = self._index.search(vector, fetched, allowed)
+            return places
+
+        return result
 
     def _cosines(
-        self, vectors: NDArray[np.float32], places: Sequence[int], allowed: NDArray[np.bool_]
+        self, vectors: NDArray[np.float32], places: NDArray[np.int64], allowed: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
         """Return (2 * k, n) for k vectors: for each the cosine of an entry's nearest question or alternative, and of the whole entry."""
         import numpy as np
 
-        own = [self._rows[place] for place in places]
-        rows = np.concatenate(own)
-        values = vectors @ self._index.vectors(rows).T
-        ends = np.cumsum([len(part) for part in own])
+        counts = self._ends[places] - self._starts[places]
+        ends = np.cumsum(counts)
+        starts = ends - counts
+        rows = np.repeat(self._starts[places] - starts, counts) + np.arange(ends[-1])
+        own = self._index.vectors(rows)
+        values = np.stack([own @ vector for vector in vectors])
         whole = values[:, ends - 1]
-        values = np.where(allowed[rows], values, np.float32(-1.0))
+        values[:, ~allowed[rows]] = -1.0
         values[:, ends - 1] = -1.0
-        starts = np.concatenate([[0], ends[:-1]])
         questions = np.maximum.reduceat(values, starts, axis=1)
         best: NDArray[np.float32] = np.stack([questions, whole], axis=1).reshape(-1, len(places))
         return best.clip(-1.0, 1.0)
@@ -179,16 +216,18 @@ class Shelf:
 class _Labels:
     """Which of a few names each entry bears: its subject, or its category; no name is the place -1."""
 
-    def __init__(self, labels: Sequence[str], entries: Sequence[Entry]) -> None:
+    def __init__(self, labels: Sequence[str], said: Sequence[Set[str]]) -> None:
         import numpy as np
 
-        texts: dict[str, list[str]] = defaultdict(list)
-        for label, entry in zip(labels, entries, strict=True):
-            texts[label or entry.id].append("\n".join((label, *entry.searched_texts)))
         found = list(dict.fromkeys(filter(None, labels)))
-        self.names = Names(found, ["\n".join(of) for of in texts.values()] if found else [])
+        together: dict[str | int, set[str]] = defaultdict(set)  # the words of all entries of a name, or of one without
+        for place, (label, of_entry) in enumerate(zip(labels, said, strict=True)):
+            together[label or place].update(of_entry, words(label))
+        self.names = Names(found, together.values())
         numbers = {name: number for number, name in enumerate(found)}
         self._of = np.array([numbers.get(label, -1) for label in labels], np.int64)
+        order = np.argsort(self._of, kind="stable")
+        self._bearers = np.split(order, np.searchsorted(self._of[order], np.arange(len(found) + 1)))[1:]
 
     def spoken_of(self, asked: Asked) -> NDArray[np.float32]:
         """Return (3, names): how far each is named in the message, was last spoken of before, and was ever named before."""
@@ -198,16 +237,34 @@ class _Labels:
         ever = np.max(before, axis=0) if before else np.zeros(len(self.names.names), np.float32)
         return np.stack([self.names.mentions(asked.message), latest(before) if before else ever, ever])
 
-    def places_of_best(self, spoken: NDArray[np.float32]) -> list[int]:
+    def places_of_best(self, spoken: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the places of all entries of the names most spoken of."""
         import numpy as np
 
-        best = [number for number in np.argsort(-spoken, kind="stable")[:SUBJECTS] if spoken[number] > 0]
-        return [int(place) for place in np.flatnonzero(np.isin(self._of, best))]
+        best = _best(spoken, SUBJECTS)
+        return np.concatenate([self._bearers[number] for number in best]) if len(best) else best
 
-    def of_places(self, spoken: NDArray[np.float32], places: Sequence[int]) -> NDArray[np.float32]:
+    def of_places(self, spoken: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (3, n): what `spoken_of` gave for the name of each entry; 0 without a name."""
         import numpy as np
 
         padded = np.concatenate([spoken, np.zeros((len(spoken), 1), np.float32)], axis=1)
-        return np.asarray(padded[:, self._of[list(places)]])
+        return np.asarray(padded[:, self._of[places]])
+
+
+def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return where the k highest of `values` above 0 are, highest first; of equal ones the first.
+
+    Few are high where a message has a rare word, and finding them takes a fraction of ordering all that share a common one.
+    """
+    import numpy as np
+
+    highest = float(values.max(initial=0.0))
+    share = 0.5
+    found = np.flatnonzero(values >= share * highest)
+    while len(found) < k and share > 0.01:
+        share /= 2
+        found = np.flatnonzero(values >= share * highest)
+    if len(found) < k or not highest:
+        found = np.flatnonzero(values > 0)
+    return found[np.argsort(-values[found], kind="stable")[:k]]

@@ -9,13 +9,14 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
+from functools import cached_property, lru_cache
 from typing import Any
 
 VISIBILITIES = ("public", "internal")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}($|[T ])")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
     """One entry. `question` doubles as the title of a passage; dates are ISO 8601; an empty string means "not given".
 
@@ -39,7 +40,7 @@ class Entry:
     valid_until: str = ""
     updated_at: str = ""
 
-    @property
+    @cached_property
     def searched_texts(self) -> tuple[str, ...]:
         """The texts that are embedded for search: the question, every alternative, and last the whole entry.
 
@@ -123,9 +124,16 @@ def parse_entry(row: Mapping[str, object]) -> Entry:
 
 def _without(subject: str, text: str) -> str:
     """Return a text with "it" for its subject; as it is where it says nothing else."""
-    names = r"\W+".join(re.escape(word) for word in re.findall(r"\w+", subject))
-    left = re.sub(rf"\b(the\W+)?{names}\b", "it", text, flags=re.IGNORECASE) if names else text
+    named = _pattern_of(subject)
+    left = named.sub("it", text) if named else text
     return left if re.search(r"\w\w\w", left) else text
+
+
+@lru_cache(maxsize=1024)
+def _pattern_of(subject: str) -> re.Pattern[str] | None:
+    """Return what finds a subject in a text; None where it has no letters."""
+    names = r"\W+".join(re.escape(word) for word in re.findall(r"\w+", subject))
+    return re.compile(rf"\b(the\W+)?{names}\b", re.IGNORECASE) if names else None
 
 
 def content_id(*parts: str) -> str:

@@ -6,6 +6,10 @@ its folder was verified.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +22,10 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 
+ASIDE_ROWS = 8192  # from here on a search takes longer than it takes to wake another thread
+PART_ROWS = 32768  # rows that a thread searches at a time, in about two milliseconds
+
+
 class VectorIndex:
     """Rows of unit vectors, searched by inner product (the cosine), exactly."""
 
@@ -25,6 +33,8 @@ class VectorIndex:
         self._index = index
         self.rows = int(index.ntotal)
         self.dimension = int(index.d)
+        stored = _faiss().rev_swig_ptr(index.get_xb(), self.rows * self.dimension)
+        self._stored: Vectors = stored.reshape(self.rows, self.dimension)  # the memory of the index itself
 
     @classmethod
     def build(cls, vectors: Vectors) -> VectorIndex:
@@ -57,9 +67,7 @@ class VectorIndex:
 
     def vectors(self, rows: NDArray[np.int64]) -> Vectors:
         """Return the vectors of `rows`, (len(rows), dimension) float32."""
-        import numpy as np
-
-        result: Vectors = self._index.reconstruct_batch(np.asarray(rows, dtype=np.int64))
+        result: Vectors = self._stored[rows]
         return result
 
     def is_of_unit_rows(self) -> bool:
@@ -79,26 +87,73 @@ class VectorIndex:
             k: how many rows.
             allowed: (rows,) True where a row may be found; None means every row.
         """
+        return self.begin_search(vector, k, allowed)()
+
+    def begin_search(
+        self, vector: Vectors, k: int, allowed: NDArray[np.bool_] | None = None
+    ) -> Callable[[], tuple[NDArray[np.int64], Vectors]]:
+        """Begin a search on another thread, where there are so many rows that it pays.
+
+        Returns:
+            What searches the rows that are left on the thread that calls it, waits for the end of the others, and gives
+            what `search` does.
+
+        Raises:
+            ValueError: `vector` or `allowed` is of another length.
+        """
+        import numpy as np
+
+        query = np.ascontiguousarray(vector, dtype=np.float32)
+        wanted = np.ones(self.rows, np.bool_) if allowed is None else allowed
+        if (query.shape, wanted.shape) != ((self.dimension,), (self.rows,)):  # what is beneath reads what it is told to
+            raise ValueError(f"expected ({self.dimension},) and ({self.rows},), got {query.shape} and {wanted.shape}")
+        starts = deque(range(0, self.rows, PART_ROWS))
+        found: list[tuple[NDArray[np.int64], Vectors]] = []
+
+        def work() -> None:
+            while True:
+                try:
+                    start = starts.popleft()
+                except IndexError:
+                    return
+                found.append(self._search(query, k, start, wanted[start : start + PART_ROWS]))
+
+        aside = _second_thread().submit(work) if self.rows > ASIDE_ROWS else None
+
+        def result() -> tuple[NDArray[np.int64], Vectors]:
+            work()
+            if aside is not None:
+                aside.result()
+            if not found:
+                return np.zeros(0, np.int64), np.zeros(0, np.float32)
+            rows, scores = (np.concatenate(part) for part in zip(*found, strict=True))
+            best = np.lexsort((rows, -scores))[:k]
+            return rows[best], scores[best]
+
+        return result
+
+    def _search(
+        self, query: Vectors, k: int, start: int, allowed: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], Vectors]:
+        """Search the rows from `start` on, of which `allowed` tells."""
         import numpy as np
 
         faiss = _faiss()
+        part = self._stored[start : start + len(allowed)]
+        k = min(k, len(part))
+        scores, rows = np.empty(k, np.float32), np.empty(k, np.int64)
+        bitmap = np.packbits(allowed, bitorder="little")  # the selector reads its memory and does not own it
+        selector = faiss.IDSelectorBitmap(len(bitmap), faiss.swig_ptr(bitmap))
+        pointers = [faiss.swig_ptr(array) for array in (query, part)]
+        results = [faiss.swig_ptr(array) for array in (scores, rows)]
+        faiss.knn_inner_product(*pointers, self.dimension, 1, len(part), k, *results, selector)
+        found = rows >= 0
+        return start + rows[found], scores[found]
 
-        parameters = None
-        if allowed is not None:
-            # Held in a variable: the selector reads the bitmap's memory and does not own it.
-            bitmap = np.packbits(allowed, bitorder="little")
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
-        query = np.ascontiguousarray(vector, dtype=np.float32).reshape(1, -1)
-        # One query is one pass over the rows: a second thread would only take time from the language model. The
-        # number counts for everything this thread computes with OpenMP, PyTorch too, so it is put back.
-        threads = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(1)
-        try:
-            scores, rows = self._index.search(query, min(k, self.rows), params=parameters)
-        finally:
-            faiss.omp_set_num_threads(threads)
-        found = rows[0] >= 0
-        return rows[0][found], scores[0][found]
+
+@cache
+def _second_thread() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(1, "vector-index")
 
 
 def _faiss() -> Any:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 # The usual values; Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
 K1, B = 1.2, 0.75
+FREQUENT = 16  # a word that more than one text in so many holds; there are some dozens of them in any language
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")  # kana and Chinese characters
 
@@ -61,6 +62,7 @@ class LexicalIndex:
     count: int
     mean_length: float
     texts_sha256: str
+    _frequent: dict[int, NDArray[np.float32]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def build(cls, texts: Sequence[str]) -> LexicalIndex:
@@ -129,8 +131,23 @@ class LexicalIndex:
         scores = np.zeros(self.count, np.float32)
         for number in self._known(query).values():
             holds = slice(self.starts[number], self.starts[number + 1])
-            scores[self.places[holds]] += self.weights[holds]  # a text stands only once among those that hold a word
-        return scores / np.float32(self._weight(1))
+            if FREQUENT * (holds.stop - holds.start) > self.count:
+                scores += self._of_every_text(number)
+            else:
+                scores[self.places[holds]] += self.weights[holds]  # a text holds a word once or not at all
+        scores /= np.float32(self._weight(1))
+        return scores
+
+    def _of_every_text(self, number: int) -> NDArray[np.float32]:
+        """Return what a word weighs in every text, (n,): adding in order takes a tenth of adding by place."""
+        import numpy as np
+
+        if number not in self._frequent:
+            holds = slice(self.starts[number], self.starts[number + 1])
+            weights = np.zeros(self.count, np.float32)
+            weights[self.places[holds]] = self.weights[holds]
+            self._frequent[number] = weights
+        return self._frequent[number]
 
     def score(self, query: str, text: str) -> float:
         """Return the score that a text would have in place of one of the indexed texts."""

@@ -132,12 +132,12 @@ class KnowledgeBase:
 
         message = _clean(message)
         if not message:
-            return Candidates((), np.zeros((0, len(FEATURES)), np.float32))
+            return Candidates((), np.zeros(0, np.int64), np.zeros((0, len(FEATURES)), np.float32))
         opened = self._opened  # one snapshot for the whole search, whatever a refresh does meanwhile
         context = _clean(next((content for role, content in reversed(history) if role == "user"), ""))
         context = context[-CONTEXT_CHARACTERS:]
-        alone = self._encoder.encode_query(message)
-        vectors = np.stack([alone, self._encoder.encode_query(f"{context}\n{message}") if context else alone])
+        asked = [message, f"{context}\n{message}"] if context else [message]
+        vectors = np.stack([self._encoder.encode_query(text) for text in asked])
         said = [content for _, content in history]
         return opened.candidates(Asked(vectors, message, context, said, recent, held_out), self._today())
 

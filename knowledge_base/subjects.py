@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Sequence, Set
 from functools import lru_cache
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from knowledge_base.lexical import words
@@ -49,23 +50,22 @@ class Names:
 
     Args:
         names: what may be named.
-        texts: what is said about each, for how rare a word is; it should hold the name.
+        said: for each text of the collection its words, for how rare a word is; those of every name among them.
     """
 
-    def __init__(self, names: Sequence[str], texts: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], said: Collection[Set[str]]) -> None:
         import numpy as np
 
-        in_texts = Counter(word for text in texts for word in set(words(text)))
+        in_texts = Counter(word for of_text in said for word in of_text)
         self.names = tuple(names)
         self._words = [list(dict.fromkeys(words(name))) for name in names]
         vocabulary = sorted({word for found in self._words for word in found})
         places = {word: place for place, word in enumerate(vocabulary)}
-        rare = np.array([math.log(1 + len(texts) / in_texts[word]) for word in vocabulary], np.float32)
-        self._pieces = _pieces_of(vocabulary)
-        self._known = _matrix([_grams(word) for word in vocabulary], self._pieces)
+        rare = np.array([math.log(1 + len(said) / in_texts[word]) for word in vocabulary], np.float32)
+        self._likeness = _Likeness(vocabulary)
         self._owned = _weights([[places[word] for word in found] for found in self._words], rare)
         self._whole = np.asarray(self._owned.sum(axis=1), np.float32).ravel()
-        self._full = np.float32(FULL_WEIGHT * math.log(1 + len(texts)))
+        self._full = np.float32(FULL_WEIGHT * math.log(1 + len(said)))
         self._mentions = lru_cache(maxsize=REMEMBERED_MESSAGES)(self._compute_mentions)
 
     def mentions(self, message: str) -> NDArray[np.float32]:
@@ -75,11 +75,10 @@ class Names:
     def _compute_mentions(self, message: str) -> NDArray[np.float32]:
         import numpy as np
 
-        runs = _runs(words(message))
+        runs = _grams_of_runs(message)
         if not runs or not self.names:
             return np.zeros(len(self.names), np.float32)
-        alike = _matrix([_grams(run) for run in runs], self._pieces) @ self._known.T
-        nearest = np.asarray(alike.max(axis=0).todense(), np.float32).ravel()
+        nearest = self._likeness.of_nearest(runs)
         weight = self._owned @ nearest**SHARPNESS
         found = np.asarray(np.minimum(1.0, weight / self._whole * weight / self._full), np.float32)
         found.flags.writeable = False
@@ -102,34 +101,62 @@ def _runs(found: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(runs))
 
 
-@lru_cache(maxsize=1 << 14)
-def _grams(word: str) -> frozenset[str]:
-    """Return the pairs and triples of characters of a word, as it is written and as it sounds."""
-    sound = word
+class _Likeness:
+    """How alike words are to those of a vocabulary: the cosine of their pairs and triples of characters."""
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        import numpy as np
+
+        grams = _grams(vocabulary)
+        holders: dict[str, list[int]] = defaultdict(list)
+        for word, of_word in enumerate(grams):
+            for gram in sorted(of_word):
+                holders[gram].append(word)
+        self._known = frozenset(holders)
+        self._number = {gram: number for number, gram in enumerate(holders)}
+        # The words that hold gram g are holders[starts[g]:starts[g + 1]].
+        self._starts = np.cumsum([0, *map(len, holders.values())], dtype=np.int64)
+        self._holders = np.array([word for found in holders.values() for word in found], np.int64)
+        self._lengths = np.sqrt([len(of_word) for of_word in grams], dtype=np.float32)
+
+    def of_nearest(self, grams: Sequence[frozenset[str]]) -> NDArray[np.float32]:
+        """Return for each word of the vocabulary, (n,), how alike the nearest of some others is, given as their pieces."""
+        import numpy as np
+
+        found = [self._known & of_word for of_word in grams]
+        numbers = np.fromiter((self._number[gram] for of_word in found for gram in of_word), np.int64)
+        rows = np.repeat(np.arange(len(found)), [len(of_word) for of_word in found])
+        counts = self._starts[numbers + 1] - self._starts[numbers]
+        ends = np.cumsum(counts)
+        if not len(ends):
+            return np.zeros(len(self._lengths), np.float32)
+        held = self._holders[np.repeat(self._starts[numbers] - ends + counts, counts) + np.arange(ends[-1])]
+        cells = np.repeat(rows * len(self._lengths), counts) + held
+        shared = np.bincount(cells, minlength=len(found) * len(self._lengths)).reshape(len(found), -1)
+        alike = shared * (1 / np.sqrt([[len(of_word)] for of_word in grams]))
+        return np.asarray(alike.max(axis=0) / self._lengths, np.float32)
+
+
+@lru_cache(maxsize=4)  # a message is compared with more than one collection of names
+def _grams_of_runs(message: str) -> list[frozenset[str]]:
+    return _grams(_runs(words(message)))
+
+
+def _grams(found: Sequence[str]) -> list[frozenset[str]]:
+    """Return the pairs and triples of characters of each word, as it is written and as it sounds."""
+    heard = "\n".join(found)
     for pattern, letters in _SOUNDS:
-        sound = pattern.sub(letters, sound)
-    return frozenset(
-        f"{kind}{text[i : i + n]}"
-        for kind, text in (("w", f"<{word}>"), ("s", f"<{sound}>"))
-        for n in (2, 3)
-        for i in range(len(text) - n + 1)
-    )
+        heard = pattern.sub(letters, heard)
+    sounds = heard.split("\n") if found else []
+    return [
+        frozenset(_pieces(f"<{word}>")).union(map("~".__add__, _pieces(f"<{sound}>")))
+        for word, sound in zip(found, sounds, strict=True)
+    ]
 
 
-def _pieces_of(vocabulary: Sequence[str]) -> dict[str, int]:
-    return {gram: place for place, gram in enumerate(sorted({gram for word in vocabulary for gram in _grams(word)}))}
-
-
-def _matrix(rows: Sequence[frozenset[str]], pieces: Mapping[str, int]) -> csr_matrix:
-    """Return unit rows, so that a product is a cosine; what is in no name counts for the length alone."""
-    import numpy as np
-    from scipy.sparse import csr_matrix
-
-    columns = [[pieces[gram] for gram in row if gram in pieces] for row in rows]
-    ends = np.cumsum([0, *(len(row) for row in columns)])
-    values = [1 / math.sqrt(len(row)) for row, kept in zip(rows, columns, strict=True) for _ in kept]
-    flat = np.array([column for row in columns for column in row], np.int64)
-    return csr_matrix((np.array(values, np.float32), flat, ends), shape=(len(rows), len(pieces)))
+def _pieces(text: str) -> Iterator[str]:
+    pairs = list(map(str.__add__, text, text[1:]))
+    return chain(pairs, map(str.__add__, pairs, text[2:]))
 
 
 def _weights(rows: Sequence[Sequence[int]], rare: NDArray[np.float32]) -> csr_matrix:

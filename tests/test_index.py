@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from knowledge_base.errors import SnapshotError
-from knowledge_base.index import VectorIndex
+from knowledge_base.index import PART_ROWS, VectorIndex
 
 
 def unit_rows(count: int, dimension: int, seed: int) -> NDArray[np.float32]:
@@ -32,6 +32,18 @@ def test_search_finds_what_comparing_with_every_row_finds(count: int, k: int, se
     np.testing.assert_allclose(scores, exact[wanted], atol=1e-6)
     np.testing.assert_allclose(exact[rows], scores, atol=1e-6)
     assert len(set(rows.tolist())) == len(rows)
+
+
+@pytest.mark.parametrize("count", [PART_ROWS, PART_ROWS + 1, 3 * PART_ROWS - 5])
+def test_rows_that_several_threads_search_are_found_as_by_one(count: int) -> None:
+    vectors = unit_rows(count, 6, count)
+    query = unit_rows(1, 6, 7)[0]
+    allowed = np.random.default_rng(count).random(count) < 0.7
+    rows, scores = VectorIndex.build(vectors).search(query, 500, allowed)
+    exact = np.where(allowed, vectors @ query, -2)
+    np.testing.assert_allclose(scores, np.sort(exact)[::-1][:500], atol=1e-6)
+    np.testing.assert_allclose(exact[rows], scores, atol=1e-6)
+    assert len(set(rows.tolist())) == 500
 
 
 def test_without_a_mask_every_row_may_be_found() -> None:

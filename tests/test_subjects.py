@@ -11,6 +11,7 @@ from dialogues import Generator
 
 from knowledge_base.candidates import Candidates
 from knowledge_base.entry import Entry
+from knowledge_base.lexical import words
 from knowledge_base.scorer import FEATURES
 from knowledge_base.search import KnowledgeBase
 from knowledge_base.subjects import Names, latest
@@ -29,7 +30,9 @@ ENTRIES = [
 @pytest.fixture(scope="module")
 def names() -> Names:
     called = [*HOTELS, *TABLES]
-    return Names(called, [f"{name} are dogs allowed is there parking in the hotel or restaurant" for name in called])
+    return Names(
+        called, [set(words(f"{name} are dogs allowed is there parking in the hotel or restaurant")) for name in called]
+    )
 
 
 @pytest.fixture(scope="module")
