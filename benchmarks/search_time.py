@@ -5,7 +5,8 @@
 Each query is searched twice: its last message alone, and behind what was said before, which a running chat has seen in
 its turns before and the search remembers. The vectors of the messages are made beforehand. With `--entries`, the
 knowledge is first enlarged: entries are copied under made-up subjects, and each text of a copy gets the vector of its
-original with noise, so that nothing has to be embedded. The limit is 1.5 * bytes of the vectors / bandwidth + 1 ms.
+original with noise, so that nothing has to be embedded. The limit is 1.5 * bytes / bandwidth + 1 ms, for the bytes that
+are read (two a number) and for the vectors as they are kept (four a number).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 WARM_UP = 20
+BYTES = {"as_read": 2, "as_kept": 4}  # half precision is compared, single precision kept
 NOISE = 0.3  # length of what is added to a unit vector: a cosine of about 0.96 to the original
 
 
@@ -87,6 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError(f"{given.queries}: expected more than {WARM_UP} queries, got {len(queries)}.")
     home = Path(given.knowledge)
     encoder = Recording(load_encoder_of(read_current(home).encoder_id, None))
+    before = bandwidth()
     with tempfile.TemporaryDirectory() as folder:
         if given.entries:
             print(f"enlarging the knowledge to {given.entries:,} entries", file=sys.stderr)
@@ -96,20 +99,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         opening = time.perf_counter() - began
         report = measured(knowledge, queries)
         _, index = open_current(home)
-    read = index.rows * index.dimension * 4
-    fastest = bandwidth()
-    limit = 1.5 * read / fastest + 1e-3
+    fastest = max(before, bandwidth())
+    limits = {name: 1500 * size * index.rows * index.dimension / fastest + 1 for name, size in BYTES.items()}
     report |= {
         "entries": len(knowledge.entries),
         "vectors": index.rows,
-        "bytes_read": read,
         "bandwidth_bytes_a_second": round(fastest),
-        "limit_ms": round(1e3 * limit, 2),
+        "limit_ms": {name: round(limit, 2) for name, limit in limits.items()},
         "seconds_opening": round(opening, 2),
         "processor": processor(),
     }
     for part in (report["message"], report["in_dialogue"]):
-        part["p95_over_limit"] = round(part["p95_ms"] / (1e3 * limit), 2) if part["n"] else None
+        part["p95_over_limit"] = {name: round(part["p95_ms"] / limit, 2) for name, limit in limits.items() if part["n"]}
     print(json.dumps(report, indent=2))
     if given.json:
         write_json(given.json, report)

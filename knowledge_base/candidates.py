@@ -178,10 +178,10 @@ class Shelf:
         def result() -> NDArray[np.int64]:
             if begun is None:
                 return np.zeros(0, np.int64)
-            rows, fetched = begun()[0], first
+            rows, fetched = begun(), first
             while len(places := np.unique(self._place_of_row[rows])) < NEAREST and fetched < available:
                 fetched = min(4 * fetched, available)
-                rows, _ = self._index.search(vector, fetched, allowed)
+                rows = self._index.search(vector, fetched, allowed)
             return places
 
         return result

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from knowledge_base.errors import SnapshotError
 from knowledge_base.index import PART_ROWS, VectorIndex
 
+HALF_PRECISION = 1e-3  # how far a sum of products of unit vectors in half precision may be off
+
 
 def unit_rows(count: int, dimension: int, seed: int) -> NDArray[np.float32]:
     rows: NDArray[np.float32] = np.random.default_rng(seed).standard_normal((count, dimension)).astype(np.float32)
@@ -25,13 +27,13 @@ def test_search_finds_what_comparing_with_every_row_finds(count: int, k: int, se
     vectors = unit_rows(count, 24, seed)
     query = unit_rows(1, 24, seed + 1000)[0]
     allowed = np.random.default_rng(seed).random(count) < share
-    rows, scores = VectorIndex.build(vectors).search(query, k, allowed)
+    rows = VectorIndex.build(vectors).search(query, k, allowed)
     exact = vectors @ query
     wanted = sorted(np.flatnonzero(allowed), key=lambda row: -exact[row])[:k]
     assert len(rows) == len(wanted)
-    np.testing.assert_allclose(scores, exact[wanted], atol=1e-6)
-    np.testing.assert_allclose(exact[rows], scores, atol=1e-6)
+    np.testing.assert_allclose(exact[rows], exact[wanted], atol=HALF_PRECISION)
     assert len(set(rows.tolist())) == len(rows)
+    assert allowed[rows].all()
 
 
 @pytest.mark.parametrize("count", [PART_ROWS, PART_ROWS + 1, 3 * PART_ROWS - 5])
@@ -39,18 +41,16 @@ def test_rows_that_several_threads_search_are_found_as_by_one(count: int) -> Non
     vectors = unit_rows(count, 6, count)
     query = unit_rows(1, 6, 7)[0]
     allowed = np.random.default_rng(count).random(count) < 0.7
-    rows, scores = VectorIndex.build(vectors).search(query, 500, allowed)
+    rows = VectorIndex.build(vectors).search(query, 500, allowed)
     exact = np.where(allowed, vectors @ query, -2)
-    np.testing.assert_allclose(scores, np.sort(exact)[::-1][:500], atol=1e-6)
-    np.testing.assert_allclose(exact[rows], scores, atol=1e-6)
+    np.testing.assert_allclose(exact[rows], np.sort(exact)[::-1][:500], atol=HALF_PRECISION)
     assert len(set(rows.tolist())) == 500
 
 
 def test_without_a_mask_every_row_may_be_found() -> None:
     vectors = unit_rows(50, 8, 1)
-    rows, scores = VectorIndex.build(vectors).search(vectors[17], 3)
+    rows = VectorIndex.build(vectors).search(vectors[17], 3)
     assert rows[0] == 17
-    assert scores[0] == pytest.approx(1.0, abs=1e-6)
     assert len(rows) == 3
 
 
