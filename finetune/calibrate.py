@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say(f"{name}: {'never' if value is None else f'from {value:.3f}'}")
     if given.json:
         facts = {"thresholds": dict(calibration.thresholds), "fitted_on": dict(calibration.fitted_on)}
-        write_json(given.json, {**facts, "refused": [str(refusal) for refusal in refusals]})
+        write_json(given.json, {**facts, "refused": [refusal.to_json() for refusal in refusals]})
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
 
 

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -139,7 +139,7 @@ def _apply(given: Any) -> int:
         _say(f"{count:,} {name}")
     _say(f"the labelled chats are in {output}: python -m finetune.lora --dataset {output} --output_dir DIR")
     if given.json:
-        refused = [asdict(refusal) for refusal in refusals]
+        refused = [refusal.to_json() for refusal in refusals]
         names = Counter(intents[place] for place in intents if intents[place])
         facts = {"conversations": len(done), "refused": refused, "redacted": dict(redacted), **counts}
         write_json(given.json, {**facts, "intents": dict(names.most_common())})
@@ -236,7 +236,7 @@ def _report(
         "requests": len(found.requests),
         "intents": intents,
         "drafts": {"written": len(found.drafts.entries), "left_out": dict(sorted(found.drafts.left_out.items()))},
-        "refused": [asdict(refusal) for refusal in refusals],
+        "refused": [refusal.to_json() for refusal in refusals],
         "redacted": dict(redacted),
     }
 

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "hit_at_1_on_held_out_fifths": after,
         **scorer.to_json(),
         "snapshot": _written(home, scorer),
-        "refused": [str(refusal) for refusal in refusals],
+        "refused": [refusal.to_json() for refusal in refusals],
     }
     if given.json != "-":
         print(f"hit@1 on {answerable:,} answerable queries: {before:.3f} before, {after:.3f} on held-out fifths")

@@ -54,6 +54,16 @@ def test_fitted_weights_become_part_of_the_knowledge_and_stay_through_ingestions
     assert len(snapshots.read_current(home).entries) == len(ENTRIES) + 1
 
 
+def test_queries_that_cannot_be_used_are_listed_with_their_place(home: Path, tmp_path: Path) -> None:
+    file, report = queries(tmp_path, 30), tmp_path / "report.json"
+    with Path(file).open("a", encoding="utf-8") as more:
+        more.write('{"id": "broken"}\n')
+    assert fit.main(["--knowledge", str(home), "--queries", file, "--json", str(report)]) == 3
+    (refused,) = json.loads(report.read_text())["refused"]
+    assert (refused["file"], refused["line"], refused["unit"]) == (file, 39, "line")
+    assert "query or messages" in refused["reason"]
+
+
 def test_a_fitted_search_that_was_altered_is_refused(home: Path, tmp_path: Path) -> None:
     fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 30)])
     file = home / "snapshots" / snapshots.current_id(home) / snapshots.SCORER
