@@ -13,6 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 VISIBILITIES = ("public", "internal")
+_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are no UTF-8
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}($|[T ])")
 
 
@@ -67,7 +68,7 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as the JSON object of the file format, without what is not given."""
-        row = {**asdict(self), "alternatives": list(self.alternatives)}
+        row = {**{name: getattr(self, name) for name in COLUMNS}, "alternatives": list(self.alternatives)}
         return {key: value for key, value in row.items() if value not in ("", [])}
 
 
@@ -150,7 +151,7 @@ def _text(key: str, value: object) -> str:
         raise ValueError(f"{key}: expected text, got {_kind(value)}")
     if "\0" in value:
         raise ValueError(f"{key}: expected text, got a NUL character in it")
-    if any("\ud800" <= character <= "\udfff" for character in value):
+    if not value.isascii() and _SURROGATE.search(value):
         raise ValueError(f"{key}: expected UTF-8, got bytes that are not. Save the file as UTF-8")
     return unicodedata.normalize("NFC", value).strip()
 
