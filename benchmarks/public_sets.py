@@ -2,11 +2,13 @@
 
     python benchmarks/public_sets.py intents FILE --per_intent 20 --held_out 10 --max_minutes 12 --folder runs/banking77
     python benchmarks/public_sets.py intents FILE --per_intent 20 --unknown 17 --examples 10 --folder runs/unknown
+    python benchmarks/public_sets.py tags FILE --test FILE --conversations 1500 --max_minutes 25 --folder runs/multidogo
     python benchmarks/public_sets.py next_step FILE --conversations 1000 --held_out 200 --max_minutes 20 --folder runs/star
 
 `intents` compares the model's rows, the encoder with logistic regression, and both together. With `--unknown N`, N intents
 are taken out of training: how well the out-of-scope score tells their messages, and with `--examples K` how well they are
-recognised as intents that are known by K examples only. `next_step` compares the
+recognised as intents that are known by K examples only. `tags` trains one adapter on whole conversations and measures
+another file, each tag of it (such as a service) apart. `next_step` compares the
 model's rows with the most frequent step and with logistic regression on the encoder. Intervals are Wilson's at 95 %.
 """
 
@@ -43,18 +45,24 @@ def main() -> None:
             added = ["--examples", str(folder / "examples")]
     for name, part in (("train", train), ("held_out", held_out)):
         (folder / f"{name}.jsonl").write_text(_lines(part), encoding="utf-8")
+    if given.test:
+        held_out = _rows(Path(given.test))
+        (folder / "held_out.jsonl").write_text(_lines(held_out), encoding="utf-8")
     began = time.monotonic()
     _run("finetune.lora", "--dataset", str(folder / "train.jsonl"), "--output_dir", str(folder / "adapter"),
          "--max_minutes", str(given.max_minutes), "--seed", str(given.seed), "--split", *given.split, *given.flags)  # fmt: skip
     minutes = (time.monotonic() - began) / 60
     _run("finetune.evaluate", "--adapter", str(folder / "adapter"), "--dataset", str(folder / "held_out.jsonl"),
-         "--json", str(folder / "report.json"), "--replies", "0", "--plots", str(folder / "plots"))  # fmt: skip
+         "--json", str(folder / "report.json"), "--predictions", str(folder / "predictions.jsonl"),
+         "--replies", "0", "--plots", str(folder / "plots"))  # fmt: skip
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     if added:
         _run("finetune.evaluate", "--adapter", str(folder / "adapter"), "--dataset", str(folder / "held_out.jsonl"), *added,
              "--json", str(folder / "added.json"), "--predictions", str(folder / "added.jsonl"), "--replies", "0")  # fmt: skip
     result: dict[str, Any] = {"train": len(train), "held_out": len(held_out), "minutes": round(minutes, 1)}
-    if given.task == "intents":
+    if given.task == "tags":
+        result.update(_by_tag(folder, held_out, report))
+    elif given.task == "intents":
         intent = report["intent"]
         for name, part in (("both", intent), ("model", intent["model"]), ("encoder", intent["encoder"])):
             result[name] = _with_interval(part["accuracy"], intent["n"])
@@ -85,7 +93,7 @@ def _with_interval(share: float, n: int) -> dict[str, Any]:
 
 
 def _sampled(rows: list[dict[str, Any]], given: argparse.Namespace) -> tuple[list[Any], list[Any]]:
-    if given.task == "next_step":
+    if given.task != "intents":
         return rows[: given.conversations], rows[given.conversations : given.conversations + given.held_out]
     by_intent = defaultdict(list)
     for row in rows:
@@ -123,6 +131,40 @@ def _with_examples(folder: Path, train: list[Any]) -> dict[str, Any]:
     ):
         found[name] = _with_interval(sum(row["predicted"] == row["intent"] for row in part) / len(part), len(part))
     return found
+
+
+def _by_tag(folder: Path, held_out: list[Any], report: dict[str, Any]) -> dict[str, Any]:
+    """Return the accuracy of each witness and the out-of-scope score, for each first tag and for all.
+
+    Messages with several intents are also counted apart: how often the two likeliest are both of them.
+    """
+    from knowledge_base.evaluate import auroc
+
+    tags = {row["id"]: row["tags"][0] for row in held_out}
+    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text(encoding="utf-8").splitlines()]
+    trained = {name for row in rows for name, _ in row["top"]}
+    for row in rows:
+        given = row["intent"] if isinstance(row["intent"], list) else [row["intent"]]
+        row["true"] = {intent if intent in trained else "out_of_scope" for intent in given}
+    result: dict[str, Any] = {}
+    for tag in ["all", *sorted(set(tags.values()))]:
+        part = [row for row in rows if tag in ("all", tags[row["id"]])]
+        outside = [row["out_of_scope"] for row in part if row["true"] == {"out_of_scope"}]
+        inside = [row["out_of_scope"] for row in part if row["true"] != {"out_of_scope"}]
+        result[tag] = {
+            **{
+                name: _with_interval(sum(row[key] in row["true"] for row in part) / len(part), len(part))
+                for name, key in (("both", "predicted"), ("model", "model"), ("encoder", "encoder"))
+            },
+            "out_of_scope": {"n": len(outside), "auroc": round(auroc(outside, inside), 4) if outside else None},
+        }
+    several = [row for row in rows if len(row["true"]) > 1]
+    result["several_intents"] = {
+        "n": len(several),
+        "likeliest_is_one": sum(row["predicted"] in row["true"] for row in several),
+        "two_likeliest_are_both": sum({name for name, _ in row["top"][:2]} <= row["true"] for row in several),
+    }
+    return {"gain_over_encoder": report["intent"]["gain_over_encoder"], **result}
 
 
 def _lines(rows: list[Any]) -> str:
@@ -171,13 +213,16 @@ def _run(module: str, *flags: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("intents", "next_step"))
+    parser.add_argument("task", choices=("intents", "tags", "next_step"))
     parser.add_argument("file", help="a transcript file of the public set")
     parser.add_argument("--folder", required=True, help="where samples, adapter and report go")
     parser.add_argument("--per_intent", type=int, default=0, help="training rows an intent; 0 means all")
     parser.add_argument("--unknown", type=int, default=0, help="intents that are taken out of training")
     parser.add_argument("--examples", type=int, default=0, help="messages by which each of them is known all the same")
-    parser.add_argument("--conversations", type=int, default=1000, help="training conversations of next_step")
+    parser.add_argument("--conversations", type=int, default=1000, help="training conversations of tags and next_step")
+    parser.add_argument(
+        "--test", default="", metavar="FILE", help="what is measured of tags, in place of held-out rows"
+    )
     parser.add_argument("--held_out", type=int, default=10, help="measured rows an intent, or conversations")
     parser.add_argument("--max_minutes", type=float, default=30)
     parser.add_argument("--split", nargs=3, default=("0.9", "0.1", "0"))

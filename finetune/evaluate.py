@@ -275,6 +275,7 @@ def _step_report(messages: Sequence[Message], read: Any, rows: LabelRows) -> dic
 
 def _predictions(messages: Sequence[Message], readings: Readings) -> list[dict[str, Any]]:
     names = readings.names
+    apart = {name: of.argmax(axis=-1) for name, of in (("model", readings.model), ("encoder", readings.encoder))}
     lines = []
     for place, message in enumerate(messages):
         probabilities = np.exp(readings.both[place])
@@ -289,6 +290,7 @@ def _predictions(messages: Sequence[Message], readings: Readings) -> list[dict[s
                 "probability": float(probabilities[order[0]]),
                 "out_of_scope": None if readings.scope is None else float(readings.scope[place]),
                 "top": [[names[i], float(probabilities[i])] for i in order],
+                **{witness: names[likeliest[place]] for witness, likeliest in apart.items()},
             }
         )
     return lines

@@ -33,6 +33,7 @@ from finetune import lora
 from finetune.arguments import parse
 from finetune.checkpoints import Best, last_complete
 from finetune.data import Labels, lessons, trees
+from finetune.evaluate import main as evaluate_main
 from finetune.plan import Schedule, TrainingData
 from finetune.student import Reader, Student, load_base
 from finetune.training import evaluate, train
@@ -203,6 +204,41 @@ def test_the_record_of_a_run_names_what_it_was_made_of(trained: Path, dataset: P
     assert {"torch", "transformers", "peft"} <= set(run["versions"])
     assert {"intent", "next_step", "reply"} <= set(run["metrics"])
     assert max(row["step"] for row in run["history"]) == 8, "max_steps ends the run"
+
+
+def test_an_adapter_is_measured_and_the_predictions_give_the_figures_of_the_report(
+    trained: Path, dataset: Path, home: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    report, lines = tmp_path / "report.json", tmp_path / "predictions.jsonl"
+    command = ["--adapter", str(trained), "--dataset", str(dataset), "--knowledge", str(home), "--base", str(tiny_base)]
+    command += [
+        "--json",
+        str(report),
+        "--predictions",
+        str(lines),
+        "--plots",
+        str(tmp_path / "plots"),
+        "--replies",
+        "2",
+    ]
+    assert evaluate_main(command) == EXIT_DONE
+    figures = json.loads(report.read_text(encoding="utf-8"))
+    intent = figures["intent"]
+    seen = json.loads((trained / "run.json").read_text(encoding="utf-8"))["parts"]["train"]
+    assert (intent["n"], intent["n_seen_in_training"]) == (36, len(seen))
+    assert {"model", "encoder", "macro_f1", "ece", "in_scope_accuracy", "gain_over_encoder"} <= intent.keys()
+    rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    assert [(row["id"], row["message"]) for row in rows] == [(row["id"], 0) for row in conversations()]
+    for key, accuracy in (
+        ("predicted", intent["accuracy"]),
+        ("model", intent["model"]["accuracy"]),
+        ("encoder", intent["encoder"]["accuracy"]),
+    ):
+        assert sum(row[key] == row["intent"] for row in rows) / 36 == pytest.approx(accuracy), key
+    assert all(row["top"][0] == [row["predicted"], row["probability"]] for row in rows)
+    assert figures["next_step"]["n"] == 36
+    assert {"perplexity", "base"} <= figures["reply"].keys()
+    assert {file.suffix for file in (tmp_path / "plots").iterdir()} == {".png"}
 
 
 def test_an_adapter_keeps_no_customers_words_and_no_path_of_the_machine(
