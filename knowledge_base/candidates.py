@@ -13,7 +13,7 @@ from knowledge_base.entry import Entry, Hit
 from knowledge_base.lexical import words
 from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.snapshots import Snapshot
-from knowledge_base.subjects import Names, latest
+from knowledge_base.subjects import Names, Vocabulary, latest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,8 +100,9 @@ class Shelf:
         self.with_subject = sum(map(bool, subjects)) / max(1, len(subjects))
         named = bool(self.with_subject)  # without subjects nothing is looked for by name
         said = [set(words("\n".join(entry.searched_texts))) if named else set() for entry in self._entries]
-        self._subjects = _Labels(subjects, said)
-        self._categories = _Labels([entry.category if named else "" for entry in self._entries], said)
+        categories = [entry.category if named else "" for entry in self._entries]
+        vocabulary = Vocabulary({*subjects, *categories})
+        self._subjects, self._categories = (_Labels(labels, said, vocabulary) for labels in (subjects, categories))
         self._places = {entry.id: place for place, entry in enumerate(self._entries)}
         # The rows of an entry follow each other, as the snapshot has them; the last is the whole entry.
         of_entry = [len(entry.searched_texts) for entry in self._entries]
@@ -216,14 +217,14 @@ class Shelf:
 class _Labels:
     """Which of a few names each entry bears: its subject, or its category; no name is the place -1."""
 
-    def __init__(self, labels: Sequence[str], said: Sequence[Set[str]]) -> None:
+    def __init__(self, labels: Sequence[str], said: Sequence[Set[str]], vocabulary: Vocabulary) -> None:
         import numpy as np
 
         found = list(dict.fromkeys(filter(None, labels)))
         together: dict[str | int, set[str]] = defaultdict(set)  # the words of all entries of a name, or of one without
         for place, (label, of_entry) in enumerate(zip(labels, said, strict=True)):
             together[label or place].update(of_entry, words(label))
-        self.names = Names(found, together.values())
+        self.names = Names(found, together.values(), vocabulary)
         numbers = {name: number for number, name in enumerate(found)}
         self._of = np.array([numbers.get(label, -1) for label in labels], np.int64)
         order = np.argsort(self._of, kind="stable")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LONGEST_RUN = 3  # words of a message that may be one word of a name
 FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as many cannot be meant more clearly
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
+CELLS = 1 << 18  # pairs of a run and a word that are compared at once: what a processor keeps near
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
 _SOUNDS = tuple(
@@ -51,20 +52,19 @@ class Names:
     Args:
         names: what may be named.
         said: for each text of the collection its words, for how rare a word is; those of every name among them.
+        vocabulary: holds the words of the names, and may hold others.
     """
 
-    def __init__(self, names: Sequence[str], said: Collection[Set[str]]) -> None:
+    def __init__(self, names: Sequence[str], said: Collection[Set[str]], vocabulary: Vocabulary) -> None:
         import numpy as np
 
         in_texts = Counter(word for of_text in said for word in of_text)
         self.names = tuple(names)
-        self._words = [list(dict.fromkeys(words(name))) for name in names]
-        vocabulary = sorted({word for found in self._words for word in found})
-        places = {word: place for place, word in enumerate(vocabulary)}
-        rare = np.array([math.log(1 + len(said) / in_texts[word]) for word in vocabulary], np.float32)
-        self._likeness = _Likeness(vocabulary)
-        self._owned = _weights([[places[word] for word in found] for found in self._words], rare)
-        self._whole = np.asarray(self._owned.sum(axis=1), np.float32).ravel()
+        self._vocabulary = vocabulary
+        rare = {word: math.log(1 + len(said) / in_texts[word]) for name in names for word in words(name)}
+        self._owned = _weights([dict.fromkeys(words(name)) for name in names], rare, vocabulary.places)
+        whole = np.asarray(self._owned.sum(axis=1), np.float32).ravel()
+        self._whole = np.where(whole > 0, whole, np.float32(1.0))  # a name without letters is never found
         self._full = np.float32(FULL_WEIGHT * math.log(1 + len(said)))
         self._mentions = lru_cache(maxsize=REMEMBERED_MESSAGES)(self._compute_mentions)
 
@@ -75,11 +75,7 @@ class Names:
     def _compute_mentions(self, message: str) -> NDArray[np.float32]:
         import numpy as np
 
-        runs = _grams_of_runs(message)
-        if not runs or not self.names:
-            return np.zeros(len(self.names), np.float32)
-        nearest = self._likeness.of_nearest(runs)
-        weight = self._owned @ nearest**SHARPNESS
+        weight = self._owned @ self._vocabulary.likeness(message) ** SHARPNESS
         found = np.asarray(np.minimum(1.0, weight / self._whole * weight / self._full), np.float32)
         found.flags.writeable = False
         return found
@@ -101,13 +97,18 @@ def _runs(found: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(runs))
 
 
-class _Likeness:
-    """How alike words are to those of a vocabulary: the cosine of their pairs and triples of characters."""
+class Vocabulary:
+    """Words that are looked for in messages: alike is what shares pairs and triples of characters, as a cosine.
 
-    def __init__(self, vocabulary: Sequence[str]) -> None:
+    `places` says where each word stands.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
         import numpy as np
 
-        grams = _grams(vocabulary)
+        known = sorted({word for name in names for word in words(name)})
+        self.places = {word: place for place, word in enumerate(known)}
+        grams = _grams(known)
         holders: dict[str, list[int]] = defaultdict(list)
         for word, of_word in enumerate(grams):
             for gram in sorted(of_word):
@@ -118,28 +119,41 @@ class _Likeness:
         self._starts = np.cumsum([0, *map(len, holders.values())], dtype=np.int64)
         self._holders = np.array([word for found in holders.values() for word in found], np.int64)
         self._lengths = np.sqrt([len(of_word) for of_word in grams], dtype=np.float32)
+        self._likeness = lru_cache(maxsize=4)(self._compute_likeness)  # several collections of names ask for the same
 
-    def of_nearest(self, grams: Sequence[frozenset[str]]) -> NDArray[np.float32]:
-        """Return for each word of the vocabulary, (n,), how alike the nearest of some others is, given as their pieces."""
+    def likeness(self, message: str) -> NDArray[np.float32]:
+        """Return for each word, (n,), how alike the nearest run of words of a message is; read-only."""
+        return self._likeness(message)
+
+    def _compute_likeness(self, message: str) -> NDArray[np.float32]:
         import numpy as np
 
-        found = [self._known & of_word for of_word in grams]
-        numbers = np.fromiter((self._number[gram] for of_word in found for gram in of_word), np.int64)
-        rows = np.repeat(np.arange(len(found)), [len(of_word) for of_word in found])
+        nearest = np.zeros(len(self._lengths), np.float32)
+        if self._known:
+            runs = _grams(_runs(words(message)))
+            at_once = max(1, CELLS // len(nearest))
+            for start in range(0, len(runs), at_once):
+                np.maximum(nearest, self._of_nearest(runs[start : start + at_once]), out=nearest)
+            nearest /= self._lengths
+        nearest.flags.writeable = False
+        return nearest
+
+    def _of_nearest(self, runs: Sequence[frozenset[str]]) -> NDArray[np.float64]:
+        """Return for each word the highest cosine of any run, times the word's own length."""
+        import numpy as np
+
+        number = self._number
+        found = [self._known & of_run for of_run in runs]
+        numbers = np.array([number[gram] for of_run in found for gram in of_run], np.int64)
         counts = self._starts[numbers + 1] - self._starts[numbers]
         ends = np.cumsum(counts)
-        if not len(ends):
-            return np.zeros(len(self._lengths), np.float32)
-        held = self._holders[np.repeat(self._starts[numbers] - ends + counts, counts) + np.arange(ends[-1])]
-        cells = np.repeat(rows * len(self._lengths), counts) + held
-        shared = np.bincount(cells, minlength=len(found) * len(self._lengths)).reshape(len(found), -1)
-        alike = shared * (1 / np.sqrt([[len(of_word)] for of_word in grams]))
-        return np.asarray(alike.max(axis=0) / self._lengths, np.float32)
-
-
-@lru_cache(maxsize=4)  # a message is compared with more than one collection of names
-def _grams_of_runs(message: str) -> list[frozenset[str]]:
-    return _grams(_runs(words(message)))
+        held = np.repeat(self._starts[numbers] - ends + counts, counts)
+        held += np.arange(len(held))
+        rows = np.repeat(np.arange(len(runs)), [len(of_run) for of_run in found])
+        cells = np.repeat(rows * len(self._lengths), counts)
+        shared = np.bincount(cells + self._holders[held], minlength=len(runs) * len(self._lengths))
+        alike = shared.reshape(len(runs), -1) / np.sqrt([[len(of_run)] for of_run in runs])
+        return np.asarray(alike.max(axis=0), np.float64)
 
 
 def _grams(found: Sequence[str]) -> list[frozenset[str]]:
@@ -159,11 +173,14 @@ def _pieces(text: str) -> Iterator[str]:
     return chain(pairs, map(str.__add__, pairs, text[2:]))
 
 
-def _weights(rows: Sequence[Sequence[int]], rare: NDArray[np.float32]) -> csr_matrix:
-    """Return for each name what its words weigh."""
+def _weights(names: Sequence[Iterable[str]], rare: Mapping[str, float], places: Mapping[str, int]) -> csr_matrix:
+    """Return for each name what its words weigh, at their places in the vocabulary."""
     import numpy as np
     from scipy.sparse import csr_matrix
 
-    ends = np.cumsum([0, *(len(row) for row in rows)])
-    flat = np.array([column for row in rows for column in row], np.int64)
-    return csr_matrix((rare[flat], flat, ends), shape=(len(rows), len(rare)))
+    found = [list(of_name) for of_name in names]
+    ends = np.cumsum([0, *map(len, found)])
+    flat = [word for of_name in found for word in of_name]
+    weights = np.array([rare[word] for word in flat], np.float32)
+    columns = np.array([places[word] for word in flat], np.int64)
+    return csr_matrix((weights, columns, ends), shape=(len(found), len(places)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from knowledge_base.entry import Entry
 from knowledge_base.lexical import words
 from knowledge_base.scorer import FEATURES
 from knowledge_base.search import KnowledgeBase
-from knowledge_base.subjects import Names, latest
+from knowledge_base.subjects import Names, Vocabulary, latest
 
 HOTELS = ["Kitava Hotel", "Hotel Zephyr", "Lovell Lodge", "Marigold Guest House", "The Grand Hotel"]
 TABLES = ["Pizza Bologna", "Souvla - Marina", "Little Gem", "The Golden Wok"]
@@ -30,9 +31,8 @@ ENTRIES = [
 @pytest.fixture(scope="module")
 def names() -> Names:
     called = [*HOTELS, *TABLES]
-    return Names(
-        called, [set(words(f"{name} are dogs allowed is there parking in the hotel or restaurant")) for name in called]
-    )
+    said = [set(words(f"{name} are dogs allowed is there parking in the hotel or restaurant")) for name in called]
+    return Names(called, said, Vocabulary(called))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +62,24 @@ def test_a_name_is_found_as_it_is_typed_misspelt_or_heard(names: Names, said: st
 def test_a_word_that_many_names_share_says_less_than_a_rare_one(names: Names) -> None:
     common, rare = names.mentions("the hotel please").max(), names.mentions("the zephyr please").max()
     assert 0 <= common < rare <= 1
+
+
+def test_a_name_without_letters_is_never_found_and_spoils_no_other() -> None:
+    called = ["Kitava Hotel", "***"]
+    names = Names(called, [set(words(name)) for name in called], Vocabulary(called))
+    kitava, stars = names.mentions("is there parking at kitava hotel ***")
+    assert kitava > 0.5
+    assert stars == 0
+
+
+def test_a_long_message_is_compared_piece_by_piece_with_the_same_result(names: Names, monkeypatch: Any) -> None:
+    message = " ".join(f"word{number} and key tava hotell" for number in range(40))
+    whole = names.mentions(message)
+    monkeypatch.setattr("knowledge_base.subjects.CELLS", 20)
+    said = [set(words(f"{name} are dogs allowed is there parking in the hotel or restaurant")) for name in names.names]
+    in_pieces = Names(names.names, said, Vocabulary(names.names)).mentions(message)
+    np.testing.assert_array_equal(whole, in_pieces)
+    assert names.names[int(whole.argmax())] == "Kitava Hotel"
 
 
 def test_what_was_named_last_is_spoken_of_and_fades_only_as_others_are_named(names: Names) -> None:
