@@ -125,7 +125,7 @@ class VectorIndex:
 
         def result() -> NDArray[np.int64]:
             work()
-            if aside is not None:
+            if aside is not None and not aside.cancel():  # it never began where other searches kept that thread
                 aside.result()
             if not found:
                 return np.zeros(0, np.int64)
