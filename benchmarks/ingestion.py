@@ -55,7 +55,9 @@ def main() -> None:
     entries, _ = read_entries([arguments.file])
     if arguments.rows:
         entries = entries[:: max(1, len(entries) // arguments.rows)]
-    texts = [text for entry in entries for text in entry.searched_texts]
+    texts = list(
+        dict.fromkeys(text for entry in entries for text in entry.searched_texts)
+    )  # equal ones are embedded once
 
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
