@@ -43,8 +43,8 @@ class EntryForm:
             subject = gr.Textbox(label="Subject (product, place or plan)", min_width=120)
             category = gr.Textbox(label="Category", min_width=120)
         url = gr.Textbox(label="Address on your site")
+        visibility = gr.Radio(list(VISIBILITIES), value="public", label="Visibility")
         with gr.Row():
-            visibility = gr.Radio(list(VISIBILITIES), value="public", label="Visibility", min_width=120)
             valid_from = gr.Textbox(label="Valid from", placeholder="2026-01-31", min_width=100)
             valid_until = gr.Textbox(label="Valid until", placeholder="2026-12-31", min_width=100)
         approved = gr.Checkbox(label="Approved: the answer may be sent word for word", value=True)

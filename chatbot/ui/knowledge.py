@@ -55,7 +55,7 @@ class KnowledgePage(Paged):
 
     def _build_entries(self) -> None:
         with gr.Row(elem_id="fd-filters"):
-            text = gr.Textbox(label="Search", placeholder="Words in an entry, or its id", scale=3, min_width=160)
+            text = gr.Textbox(label="Search", placeholder="Words, or an id", scale=3, min_width=160)
             state = gr.Dropdown([ANY, *STATES], value=ANY, label="State", min_width=130)
             subject = gr.Dropdown([ANY], value=ANY, label="Subject", min_width=130, allow_custom_value=True)
             source = gr.Dropdown([ANY], value=ANY, label="Source", min_width=130, allow_custom_value=True)

@@ -39,7 +39,7 @@ class _OperatorPage(Paged):
                 intent = gr.Dropdown([ANY, *known], value=ANY, label="Intent", min_width=160, allow_custom_value=True)
                 highest = gr.Slider(0, 1, value=1, step=0.05, label="Probability up to", min_width=200)
             filters = [text, rating, kind, intent, highest]
-            widths = ["14%", "23%", "9%", "8%", "9%", "12%", "9%", "8%", "8%"]
+            widths = ["16%", "16%", "10%", "9%", "11%", "12%", "11%", "8%", "7%"]
             found = table(_HEADS, "fd-table", widths, max_height=360)
             with gr.Row(elem_id="fd-pages"):
                 newer = gr.Button("← Newer", size="sm", scale=0, min_width=100)
