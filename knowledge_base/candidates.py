@@ -94,6 +94,7 @@ class Shelf:
 
         self.snapshot = snapshot
         self._index = snapshot.read_index()
+        self._index.prepare()
         self._lexical = snapshot.read_lexical()
         self._entries = list(snapshot.entries.values())
         subjects = [entry.subject for entry in self._entries]

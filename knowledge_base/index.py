@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 ASIDE_ROWS = 8192  # from here on a search takes longer than it takes to wake another thread
-PART_ROWS = 32768  # rows that a thread searches at a time, in about two milliseconds
+PART_ROWS = 32768  # rows that a thread searches at a time, in about a millisecond
 
 
 class VectorIndex:
@@ -76,6 +76,10 @@ class VectorIndex:
 
         lengths = np.linalg.norm(self.vectors(np.arange(self.rows)), axis=1)
         return bool(np.abs(lengths - 1).max(initial=0) <= self.dimension * np.finfo(np.float32).eps)
+
+    def prepare(self) -> None:
+        """Make the rows ready to be searched, which the first search would have to wait for otherwise."""
+        _ = self._parts
 
     def search(self, vector: Vectors, k: int, allowed: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         """Return the k rows nearest to `vector`, nearest first; fewer where there are fewer.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # The usual values; Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
 K1, B = 1.2, 0.75
-FREQUENT = 16  # a word that more than one text in so many holds; there are some dozens of them in any language
+FREQUENT = 16  # a word that more than one text in so many holds is frequent; few are
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")  # kana and Chinese characters
 
@@ -139,7 +139,7 @@ class LexicalIndex:
         return scores
 
     def _of_every_text(self, number: int) -> NDArray[np.float32]:
-        """Return what a word weighs in every text, (n,): adding in order takes a tenth of adding by place."""
+        """Return what a word weighs in every text, (n,): many values are added faster in order than by place."""
         import numpy as np
 
         if number not in self._frequent:

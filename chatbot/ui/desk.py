@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -42,12 +43,12 @@ def table(heads: Sequence[str], elem_id: str, widths: Sequence[str], max_height:
     )
 
 
-class Paged:
+class Paged(ABC):
     """A list that is shown PAGE_ROWS rows at a time; whoever inherits it says in `page` what stands on a page."""
 
+    @abstractmethod
     def page(self, offset: int, *filters: Any) -> tuple[Any, ...]:
         """Return the rows from `offset` on that fit the filters, the offset, and what to say of the place."""
-        raise NotImplementedError
 
     def first(self, *filters: Any) -> tuple[Any, ...]:
         """Show the first page."""
