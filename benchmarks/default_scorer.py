@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from finetune.calibrate import Case, chat_cases, query_cases
 from finetune.transcripts import read_transcripts
+from knowledge_base.candidates import MEANING, REGRESSION
 from knowledge_base.encoder import load_encoder
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import DEFAULTS, FEATURES, Scorer, fit
@@ -33,7 +34,6 @@ Array = NDArray[Any]
 FOLDS = 5
 START = Scorer((0.0,) * len(FEATURES), 0.0)
 WORDS = ("words", "context_words", "recent")
-MEANING = ("question", "whole", "question_in_context", "whole_in_context")
 TWO_COSINES = Scorer(tuple(0.5 * (name in MEANING[:2]) for name in FEATURES), 0.0)
 
 
@@ -53,15 +53,19 @@ def main() -> None:
                              (*given.queries, *given.dataset)),
         "with_subjects": (dialogues, (file,)),
     }  # fmt: skip
-    known = {"without_subjects": (*MEANING, *WORDS), "with_subjects": FEATURES}
+    known = {"without_subjects": (*MEANING, *REGRESSION, *WORDS), "with_subjects": FEATURES}
     facts = {name: _fitted(name, cases, files, known[name]) for name, (cases, files) in fits.items()}
     DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
 def _fitted(title: str, cases: Sequence[Case], files: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
     print(f"{title}: {len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
-    for name, features in (("meaning alone", MEANING), ("with words", (*MEANING, "words")), ("all", known)):
-        print(f"{name:14} hit@1 {_crossed(cases, features):.3f}")
+    for name, features in (
+        ("meaning alone", MEANING),
+        ("with all near texts", (*MEANING, *REGRESSION)),
+        ("all", known),
+    ):
+        print(f"{name:19} hit@1 {_crossed(cases, features):.3f}")
     scorer = fit(_with_only(cases, known), START)
     return {
         "fitted_on": [Path(name).name for name in files],

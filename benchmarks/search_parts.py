@@ -28,9 +28,10 @@ from knowledge_base.search import KnowledgeBase
 START = Scorer((0.0,) * len(FEATURES), 0.0)
 SAMPLES = 10_000
 MEANING = ("question", "whole")
-CONTEXT = ("question_in_context", "whole_in_context", "context_words", "recent")
+CONTEXT = ("question_in_context", "whole_in_context", "regression_in_context", "context_words", "recent")
 PARTS = {  # each with those before it
     "meaning, weighed": MEANING,
+    "all near texts together": ("regression",),
     "words": ("words",),
     "the message before": CONTEXT,
     "subjects": SUBJECT,

@@ -14,6 +14,7 @@ from chatbot import policy
 from chatbot.bot import SEARCHED_ENTRIES, Parts
 from chatbot.errors import NotLoadedError
 from chatbot.types import Understanding
+from knowledge_base.candidates import REGRESSION, pointed_at
 from knowledge_base.editing import Editor
 from knowledge_base.edits import Edit
 from knowledge_base.entry import Entry, Hit
@@ -143,7 +144,8 @@ class Curation:
         parts.knowledge.refresh()
         questions = [question for question in self._store.unanswered(LOOKED_AT) if question.content.strip()]
         gaps = []
-        for group in _groups(self._embedded(parts, questions), _same_from(parts.scorer)):
+        same_from = _same_from(parts.scorer, parts.knowledge.usual_cosine)
+        for group in _groups(self._embedded(parts, questions), same_from):
             hits = parts.knowledge.search(questions[group[0]].content, scorer=parts.scorer, k=SEARCHED_ENTRIES)
             decided = policy.decide(Understanding(), hits, parts.calibration, None, questions[group[0]].content)
             if decided.kind != "approved":
@@ -172,15 +174,20 @@ class Curation:
         return parts
 
 
-def _same_from(scorer: Scorer) -> float:
+def _same_from(scorer: Scorer, usual: float) -> float:
     """Return the cosine from which on an entry that says one question would rather answer the other than not.
 
-    It follows from the fitted weights: what an entry of that nearness, of its question and as a whole, scores
-    without a common word outweighs nothing from there on.
+    It follows from the fitted weights: what an entry of that nearness, of its question and as a whole, scores without a
+    common word outweighs nothing from there on, among texts of which any two have the cosine `usual`.
     """
+    import numpy as np
+
+    cosines = np.linspace(usual, 1.0, 1001)
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
-    nearness = sum(weights[name] for name in NEARNESS)
-    return min(1.0, scorer.nothing / nearness) if nearness > 0 else 1.0
+    nearness = sum(weights[name] for name in NEARNESS) * cosines
+    pointed = sum(weights[name] for name in REGRESSION) * pointed_at(cosines, usual)
+    enough = np.flatnonzero(nearness + pointed >= scorer.nothing)
+    return float(cosines[enough[0]]) if len(enough) else 1.0
 
 
 def _groups(vectors: NDArray[np.float32], same_from: float) -> list[list[int]]:

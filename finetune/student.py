@@ -66,7 +66,7 @@ class Student(nn.Module):
         return states[0]  # type: ignore[no-any-return]
 
     def _visible(self, pack: Mapping[str, Tensor]) -> Tensor | dict[str, Tensor]:
-        """Return the (1, 1, n, n) mask of a pack, one a kind of layer where the base has layers of several kinds.
+        """Return what is added to the scores of a pack, (1, 1, n, n), one a kind of layer if there are several kinds.
 
         Layers with a sliding window see what is near only, counted along the path as the server counts it.
         """
@@ -74,10 +74,16 @@ class Student(nn.Module):
         window = getattr(self._config, "sliding_window", None)
         kinds = set(getattr(self._config, "layer_types", None) or ["sliding_attention" if window else "full_attention"])
         near = visible & (positions[:, None] - positions[None] < window) if window else visible
-        masks = {"full_attention": visible[None, None], "sliding_attention": near[None, None]}
+        masks = {"full_attention": self._added(visible), "sliding_attention": self._added(near)}
         if len(kinds) == 1:
             return masks[kinds.pop()]
         return {kind: masks[kind] for kind in kinds}
+
+    def _added(self, visible: Tensor) -> Tensor:
+        """Return what is added to the attention scores: nought where a token is seen, else the lowest number."""
+        dtype = self.model.dtype
+        scores = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+        return scores.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
 
     def forward(self, **pack: Tensor) -> dict[str, Tensor]:
         """Return the loss of a pack: the mean cross-entropy a label plus the mean one a written token.
@@ -151,10 +157,15 @@ def load_base(folder: Path, *, bf16: bool) -> Any:
     use_cores()
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # peft's own call, not a user's
     options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+    gpu = torch.cuda.is_available()
+    # On a CPU PyTorch's fused attention is slower in training than the plain products (docs/decisions.md).
     model = AutoModelForCausalLM.from_pretrained(
-        str(folder), dtype=torch.bfloat16 if bf16 else torch.float32, attn_implementation="sdpa", **options
+        str(folder),
+        dtype=torch.bfloat16 if bf16 else torch.float32,
+        attn_implementation="sdpa" if gpu else "eager",
+        **options,
     )
-    return model.to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.to("cuda" if gpu else "cpu")
 
 
 class Reader:

@@ -86,7 +86,7 @@ class PackTrainer(Trainer):  # type: ignore[misc]
                 {"params": adapter, "lr": self._schedule.learning_rate, "weight_decay": decay},
                 {"params": rows, "lr": self._schedule.label_learning_rate, "weight_decay": decay},
             ]
-            self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]])
+            self.optimizer = torch.optim.AdamW([g for g in groups if g["params"]], fused=True)
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.lexical import words
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 # Entries that are scored exactly: the nearest by meaning, those by words, and all of the subjects most spoken of.
 NEAREST, WORDIEST, SUBJECTS = 100, 50, 10
+# Width and ridge of the regression are those that the intents take without data to choose by (finetune.kernel).
+REGRESSED, WIDTH, RIDGE = 200, 1.0, 0.3
+LEAST_SHARE = 0.02  # what any entry has: by what factor a share is above it, as a logarithm, is what is weighed
 MEANING = ("question", "whole", "question_in_context", "whole_in_context")
 SUBJECT = ("subject", "subject_latest", "subject_ever")
+REGRESSION = ("regression", "regression_in_context")
 CATEGORY = ("category", "category_latest", "category_ever")
 
 
@@ -110,7 +114,15 @@ class Shelf:
         self._ends = np.cumsum(of_entry, dtype=np.int64)
         self._starts = self._ends - of_entry
         self._place_of_row = np.repeat(np.arange(len(self._entries)), of_entry)
+        numbers: dict[str, int] = {}
+        texts = (text for entry in self._entries for text in entry.searched_texts)
+        self._text_of_row = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
         self._allowed_rows = lru_cache(maxsize=2)(self._compute_allowed_rows)
+
+    @property
+    def usual_cosine(self) -> float:
+        """The mean cosine of two of its texts."""
+        return self._index.usual_cosine
 
     def candidates(self, asked: Asked, today: date) -> Candidates:
         """Return the entries that may answer, with their features."""
@@ -139,9 +151,10 @@ class Shelf:
         found = found[allowed[self._ends[found] - 1]]  # the row of the whole entry is never held out alone
         values: dict[str, NDArray[np.float32] | NDArray[np.bool_] | float] = {}
         if len(found):
-            cosines = self._cosines(asked.vectors, found, allowed)
+            cosines, shares = self._compared(asked.vectors, found, allowed)
             values |= zip(MEANING[:2], cosines[:2], strict=True)
             values |= zip(MEANING[2:], cosines[-2:], strict=True)
+            values |= zip(REGRESSION, shares[[0, -1]], strict=True)
             values["words"] = by_words[found]
             values["context_words"] = self._words(asked.context, out)[found] if asked.context else 0.0
             values["recent"] = np.isin(found, recent)
@@ -188,10 +201,15 @@ class Shelf:
 
         return result
 
-    def _cosines(
+    def _compared(
         self, vectors: NDArray[np.float32], places: NDArray[np.int64], allowed: NDArray[np.bool_]
-    ) -> NDArray[np.float32]:
-        """Return (2 * k, n) for k vectors: for each the cosine of an entry's nearest question or alternative, and of the whole entry."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Compare k vectors with all texts of n entries.
+
+        Returns:
+            (2 * k, n): for each vector the cosine of an entry's nearest question or alternative, and of the whole entry.
+            (k, n): for each vector how far all near texts together point at an entry, 0 where they do not.
+        """
         import numpy as np
 
         counts = self._ends[places] - self._starts[places]
@@ -200,12 +218,16 @@ class Shelf:
         rows = np.repeat(self._starts[places] - starts, counts) + np.arange(ends[-1])
         own = self._index.vectors(rows)
         values = np.stack([own @ vector for vector in vectors])
+        usable = allowed[rows]
+        weights = np.zeros_like(values)
+        weights[:, usable] = _foreseen(own[usable], values[:, usable], self._text_of_row[rows[usable]])
+        shares = np.add.reduceat(weights, starts, axis=1)
         whole = values[:, ends - 1]
-        values[:, ~allowed[rows]] = -1.0
+        values[:, ~usable] = -1.0
         values[:, ends - 1] = -1.0
         questions = np.maximum.reduceat(values, starts, axis=1)
         best: NDArray[np.float32] = np.stack([questions, whole], axis=1).reshape(-1, len(places))
-        return best.clip(-1.0, 1.0)
+        return best.clip(-1.0, 1.0), _above_least(shares)
 
     def _compute_allowed_rows(self, today: date) -> NDArray[np.bool_]:
         import numpy as np
@@ -254,6 +276,20 @@ class _Labels:
         return np.asarray(padded[:, self._of[places]])
 
 
+def pointed_at(cosines: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
+    """Return what the regression gives a text at `cosines` (n,) to the message, among many at the cosine `usual` to all."""
+    import numpy as np
+
+    near, others = np.exp(2 * WIDTH * (cosines - 1)), np.exp(2 * WIDTH * (usual - 1))
+    return _above_least((near - others) / (1 + RIDGE - others))
+
+
+def _above_least(shares: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    return np.asarray(np.log(shares.clip(LEAST_SHARE) / LEAST_SHARE))
+
+
 def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return where the k highest of `values` above 0 are, highest first; of equal ones the first.
 
@@ -270,3 +306,30 @@ def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     if len(found) < k or not highest:
         found = np.flatnonzero(values > 0)
     return found[np.argsort(-values[found], kind="stable")[:k]]
+
+
+def _foreseen(
+    vectors: NDArray[np.float32], cosines: NDArray[np.float32], texts: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Return (k, n): how far each of n texts foresees, where k questions are asked, the entry that it stands in.
+
+    Kernel ridge regression (Saunders, Gammerman and Vovk 1998) of the entries on the texts nearest to the questions: texts
+    of other entries that are as near take from each other, and several of one entry add up. What stands in
+    several entries, as the same question about several subjects, counts once and speaks for each of them.
+
+    Args:
+        vectors: (n, dimension) unit vectors of the texts.
+        cosines: (k, n) of each question with each text.
+        texts: (n,) numbers that are the same where the text is.
+    """
+    import numpy as np
+
+    _, first, inverse = np.unique(texts, return_index=True, return_inverse=True)
+    nearest = np.argsort(-cosines[:, first].mean(axis=0), kind="stable")[:REGRESSED]
+    kept = vectors[first[nearest]]
+    gram = np.exp(2 * WIDTH * (kept @ kept.T - 1))  # the distance of unit vectors, squared, is 2 - 2 * cosine
+    gram[np.diag_indices(len(gram))] += RIDGE
+    asked = np.exp(2 * WIDTH * (cosines[:, first[nearest]] - 1))
+    weights = np.zeros((len(cosines), len(first)), np.float32)
+    weights[:, nearest] = np.linalg.solve(gram, asked.T).T
+    return np.asarray(weights[:, inverse])

@@ -77,6 +77,12 @@ class VectorIndex:
         lengths = np.linalg.norm(self.vectors(np.arange(self.rows)), axis=1)
         return bool(np.abs(lengths - 1).max(initial=0) <= self.dimension * np.finfo(np.float32).eps)
 
+    @cached_property
+    def usual_cosine(self) -> float:
+        """The mean cosine of two different rows; 0 where there are no two."""
+        total = self._stored.sum(axis=0, dtype=float)
+        return float(total @ total - self.rows) / (self.rows * (self.rows - 1)) if self.rows > 1 else 0.0
+
     def prepare(self) -> None:
         """Make the rows ready to be searched, which the first search would have to wait for otherwise."""
         _ = self._parts

@@ -22,6 +22,8 @@ FEATURES = (
     "whole",  # cosine of the whole entry
     "question_in_context",  # the same two with the customer's message before in front of the message
     "whole_in_context",
+    "regression",  # how far all texts near the message point at it together, as a logarithm
+    "regression_in_context",
     "words",  # BM25 of the message
     "context_words",  # BM25 of the customer's message before it
     "recent",  # 1 where the entry was cited in one of the last two replies
@@ -34,6 +36,7 @@ FEATURES = (
     "asks",  # the highest "question" of all candidates: how much like a question the message is
     "named",  # the highest of all subjects: how sure it is what is spoken of
 )
+OF_ALL = ("asks", "named")  # the same for all candidates: they weigh between any entry and nothing
 DEFAULTS = Path(__file__).with_name("scorer.json")
 # How firmly a fit holds to the weights it starts from: a standard deviation of one, in units in which a feature has a
 # standard deviation of one. With a few dozen queries the start matters, with some hundred it hardly does.
@@ -73,15 +76,15 @@ class Scorer:
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
-        """Read what `to_json` gave.
+        """Read what `to_json` gave; a feature that was not known when the weights were fitted weighs nothing.
 
         Raises:
             KeyError, TypeError, ValueError: it is something else.
         """
         weights = facts["weights"]
-        if set(weights) != set(FEATURES):
+        if not weights or not set(weights) <= set(FEATURES):
             raise ValueError(f"expected weights of {', '.join(FEATURES)}, got {', '.join(weights)}")
-        return cls(tuple(float(weights[name]) for name in FEATURES), float(facts["nothing"]))
+        return cls(tuple(float(weights.get(name, 0.0)) for name in FEATURES), float(facts["nothing"]))
 
 
 @cache
@@ -130,7 +133,8 @@ def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: S
         away = values - begun
         return total + PRIOR_PRECISION / 2 * float(away @ away), slope + PRIOR_PRECISION * away
 
-    found = minimize(loss, begun, jac=True, method="L-BFGS-B").x
+    bounds = [(None, None) if name in OF_ALL else (0.0, None) for name in FEATURES] + [(None, None)]
+    found = minimize(loss, begun, jac=True, method="L-BFGS-B", bounds=bounds).x
     return Scorer(tuple(float(w) for w in found[:-1] / scale), float(found[-1]))
 
 

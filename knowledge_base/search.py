@@ -84,6 +84,11 @@ class KnowledgeBase:
         """All entries by id, those that search never returns included."""
         return self._opened.snapshot.entries
 
+    @property
+    def usual_cosine(self) -> float:
+        """The mean cosine of two of its texts: how near what it says is to each other."""
+        return self._opened.usual_cosine
+
     def search(
         self,
         message: str,

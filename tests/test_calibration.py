@@ -91,7 +91,7 @@ def test_a_kind_of_reply_without_a_threshold_is_never_certain_enough() -> None:
     [
         lambda facts: facts.pop("scorer"),
         lambda facts: facts.update(evidence={"weights": [1.0, 1.0], "bias": 0.0}),
-        lambda facts: facts.update(scorer={"weights": {"question": 1}, "nothing": 0}),
+        lambda facts: facts.update(scorer={"weights": {"colour": 1}, "nothing": 0}),
         lambda facts: facts.pop("thresholds"),
         lambda facts: facts.update(something=1),
     ],

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from knowledge_base.candidates import CATEGORY, SUBJECT
-from knowledge_base.scorer import FEATURES, Scorer, default_scorer, fit
+from knowledge_base.candidates import MEANING, REGRESSION
+from knowledge_base.scorer import FEATURES, OF_ALL, Scorer, default_scorer, fit
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
 START = Scorer((0.0,) * len(FEATURES), 0.0)
@@ -87,16 +87,24 @@ def test_weights_are_kept_by_their_names() -> None:
         Scorer.from_json(facts)
 
 
-def test_weights_of_other_features_are_refused() -> None:
-    facts = START.to_json()
-    del facts["weights"]["recent"]
+def test_weights_from_before_a_feature_was_known_give_it_none() -> None:
+    facts = TRUE.to_json()
+    del facts["weights"]["question"]
+    assert Scorer.from_json(facts) == Scorer((0.0, *TRUE.weights[1:]), TRUE.nothing)
     with pytest.raises(ValueError, match="expected weights of"):
-        Scorer.from_json(facts)
+        Scorer.from_json({"weights": {}, "nothing": 1.0})
+
+
+def test_no_fit_holds_against_an_entry_what_speaks_for_it() -> None:
+    misleading = Scorer(tuple(-5.0 if i in (0, len(FEATURES) - 1) else w for i, w in enumerate(TRUE.weights)), 1.0)
+    fitted = fit(drawn(2000, 6, misleading), START)
+    assert min(w for w, name in zip(fitted.weights, FEATURES, strict=True) if name not in OF_ALL) == 0.0
+    assert fitted.weights[-1] < -1, "what is the same for all candidates may speak for nothing"
 
 
 @pytest.mark.parametrize("with_subject", [0.0, 0.3, 1.0])
 def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(with_subject: float) -> None:
     scorer = default_scorer(with_subject)
-    of_entry = [name for name in FEATURES if name not in ("asks", "named")]  # those two are the same for all
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
-    assert min(sum(weights[name] for name in group) for group in (of_entry[:2], of_entry[2:4], SUBJECT, CATEGORY)) >= 0
+    assert min(weight for name, weight in weights.items() if name not in OF_ALL) >= 0
+    assert all(sum(weights[name] for name in group) > 0 for group in (MEANING, REGRESSION))

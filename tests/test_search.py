@@ -11,8 +11,10 @@ from conftest import HashEncoder, fill, scorer_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.kernel_ridge import KernelRidge
 
 from knowledge_base import snapshots
+from knowledge_base.candidates import LEAST_SHARE, REGRESSED, RIDGE, WIDTH, _foreseen
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import SnapshotError
@@ -51,24 +53,36 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
     return knowledge(tmp_path_factory.mktemp("home"), many(120))
 
 
-def by_hand(entries: list[Entry], message: str, context: str, recent: list[str]) -> dict[str, list[float]]:
+WEIGHTS = {
+    "question": 3.0, "whole": 2.0, "question_in_context": 1.5, "whole_in_context": 1.0, "regression": 0.8,
+    "regression_in_context": 0.6, "words": 1.0, "context_words": 0.5, "recent": 0.7,
+}  # fmt: skip
+SCORER = scorer_of(1.0, **WEIGHTS)
+
+
+def by_hand(entries: list[Entry], message: str, context: str, recent: list[str]) -> dict[str, dict[str, float]]:
     """Compute what speaks for every entry that may be shown, the plain way."""
     encoder = HashEncoder()
-    queries = [message, f"{context}\n{message}"] if context else [message]
+    asked = [message, f"{context}\n{message}" if context else message]
+    queries = np.stack([encoder.encode_query(text) for text in asked])
     lexical = LexicalIndex.build(["\n".join(entry.searched_texts) for entry in entries])
+    shown = [entry for entry in entries if entry.visibility == "public" and entry.is_valid_on(TODAY)]
+    rows = [encoder.encode(entry.searched_texts) for entry in shown]
+    owners = np.repeat(np.arange(len(shown)), [len(own) for own in rows])
+    nearest = np.argsort(-np.concatenate(rows) @ queries.mean(axis=0), kind="stable")[:REGRESSED]
+    targets = np.eye(len(shown))[owners[nearest]]
+    regression = KernelRidge(alpha=RIDGE, kernel="rbf", gamma=WIDTH).fit(np.concatenate(rows)[nearest], targets)
+    shares = np.log(np.maximum(regression.predict(queries), LEAST_SHARE) / LEAST_SHARE)
     features = {}
-    for place, entry in enumerate(entries):
-        if entry.visibility == "public" and entry.is_valid_on(TODAY):
-            rows = encoder.encode(entry.searched_texts)
-            cosines = [rows @ encoder.encode_query(query) for query in (queries[0], queries[-1])]
-            shared = [float(lexical.scores(text)[place]) if text else 0.0 for text in (message, context)]
-            # The last row is the whole entry.
-            near = [float(value) for found in cosines for value in (found[:-1].max(), found[-1])]
-            features[entry.id] = [*near, *shared, float(entry.id in recent)]
+    for number, (entry, own) in enumerate(zip(shown, rows, strict=True)):
+        cosines = own @ queries.T  # the last row is the whole entry
+        words = [float(lexical.scores(text)[entries.index(entry)]) if text else 0.0 for text in (message, context)]
+        values = (
+            cosines[:-1, 0].max(), cosines[-1, 0], cosines[:-1, 1].max(), cosines[-1, 1], *shares[:, number], *words,
+            entry.id in recent,
+        )  # fmt: skip
+        features[entry.id] = {name: float(value) for name, value in zip(WEIGHTS, values, strict=True)}
     return features
-
-
-SCORER = scorer_of(1.0, **dict(zip(FEATURES[:7], (3.0, 2.0, 1.5, 1.0, 1.0, 0.5, 0.7), strict=True)))
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -82,7 +96,7 @@ def test_hits_are_those_of_scoring_every_entry_by_hand(
     shelf: KnowledgeBase, message: str, context: str, recent: list[str], k: int
 ) -> None:
     features = by_hand(many(120), message, context, recent)
-    utilities = {i: float(np.dot(row, SCORER.weights[:7])) - SCORER.nothing for i, row in features.items()}
+    utilities = {i: sum(WEIGHTS[name] * row[name] for name in row) - SCORER.nothing for i, row in features.items()}
     ranked = sorted(utilities, key=lambda entry_id: -utilities[entry_id])
     wanted = {*ranked[:k], *(entry_id for entry_id in recent if entry_id in utilities)}
     history = [("user", context), ("assistant", "yes")] if context else []
@@ -93,6 +107,36 @@ def test_hits_are_those_of_scoring_every_entry_by_hand(
     odds = np.exp(list(utilities.values()))
     probabilities = [np.exp(hit.score) / (odds.sum() + 1) for hit in hits]
     np.testing.assert_allclose([hit.probability for hit in hits], probabilities, atol=1e-4)
+
+
+def test_a_question_that_stands_under_several_subjects_speaks_for_each_of_them_as_if_it_stood_alone(
+    tmp_path: Path,
+) -> None:
+    same = [Entry(id=f"h{i}", question="Are pets allowed?", answer=f"House {i}.", subject=f"Hotel {i}") for i in (1, 2)]
+    found = []
+    for name, entries in (("both", [*many(20), *same]), ("one", [*many(20), same[0]])):
+        shop = knowledge(tmp_path / name, entries)
+        candidates = shop.candidates("Are pets allowed?")
+        at = [entry.id for entry in candidates.entries].index("h1")
+        found.append(candidates.features[at, FEATURES.index("regression")])
+        if name == "both":
+            other = [entry.id for entry in candidates.entries].index("h2")
+            assert candidates.features[other, FEATURES.index("regression")] == pytest.approx(found[0], abs=0.1)
+    assert found[0] == pytest.approx(found[1], abs=0.1)
+    assert found[0] > 3, "the text itself foresees its entry with most of a share"
+
+
+def test_many_near_texts_of_one_entry_say_more_than_a_nearer_one_of_another() -> None:
+    """Three ways to ask at some distance against one a little nearer: the regression sees what the nearest text does not."""
+    chance = np.random.default_rng(3)
+    asked = np.eye(1, 40, dtype=np.float32)
+    away = chance.normal(size=(4, 40))
+    away[:, 0] = 0
+    away, _ = np.linalg.qr(away.T)
+    cosines = np.array([[0.70, 0.66, 0.66, 0.66]], np.float32)
+    texts = (cosines.T * asked + np.sqrt(1 - cosines.T**2) * away.T).astype(np.float32)
+    weights = _foreseen(texts, cosines, np.arange(4))[0]
+    assert weights[1:].sum() > weights[0] > 0
 
 
 def test_hidden_and_expired_entries_are_known_but_never_found(shelf: KnowledgeBase) -> None:

@@ -67,6 +67,8 @@ FEATURES: Mapping[str, str] = {
     "whole": "As a whole it is near in meaning",
     "question_in_context": "Its question is near, with the message before",
     "whole_in_context": "As a whole it is near, with the message before",
+    "regression": "All texts near the message point at it",
+    "regression_in_context": "All texts near it and the message before point at it",
     "words": "It shares words",
     "context_words": "It shares words with the message before",
     "recent": "It was just cited",
