@@ -3,9 +3,9 @@
     python benchmarks/default_scorer.py --knowledge HOME --queries FILE... --dataset FILE... --dialogues HOME FILE
     python benchmarks/default_scorer.py --knowledge HOME --two_cosines FILE...
 
-Two fits are written. The cases of the first are judged queries, and the turns of chats whose replies name the entries they
-rest on or were declined; those of the second are dialogues (`dialogues.py --part fit`) over a knowledge of which every entry
-has a subject. The same cases in five parts, each scored by weights fitted on the other four, say how good the weights are
+Three fits are written. The cases of the first are judged queries, and the turns of chats whose replies name the entries they
+rest on or were declined; those of the second are the same over the same entries without their alternatives; those of the
+third are dialogues (`dialogues.py --part fit`) over a knowledge of which every entry has a subject. The same cases in five parts, each scored by weights fitted on the other four, say how good the weights are
 beside those of meaning alone. The second command fits and writes nothing: it says how well judged queries are ranked without any fit, by
 the mean of the two cosines; `knowledge_base.evaluate` says the same of the fitted weights.
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,8 @@ from numpy.typing import NDArray
 from finetune.calibrate import Case, chat_cases, query_cases
 from finetune.transcripts import read_transcripts
 from knowledge_base.candidates import MEANING, REGRESSION
-from knowledge_base.encoder import load_encoder
+from knowledge_base.encoder import EncoderFolder, load_encoder
+from knowledge_base.ingest import ingest
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.scorer import DEFAULTS, FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
@@ -48,13 +50,15 @@ def main() -> None:
     chats = read_transcripts([Path(name) for name in given.dataset])[0]
     home, file = given.dialogues
     dialogues = query_cases(KnowledgeBase.open(Path(home), knowledge.encoder), _queries([file]))
-    fits = {
-        "without_subjects": ([*query_cases(knowledge, queries), *chat_cases(knowledge, chats)],
-                             (*given.queries, *given.dataset)),
-        "with_subjects": (dialogues, (file,)),
-    }  # fmt: skip
-    known = {"without_subjects": (*MEANING, *REGRESSION, *WORDS), "with_subjects": FEATURES}
-    facts = {name: _fitted(name, cases, files, known[name]) for name, (cases, files) in fits.items()}
+    without_subjects, ours = (*MEANING, *REGRESSION, *WORDS), (*given.queries, *given.dataset)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = _without_alternatives(knowledge, Path(folder))
+        both = [[*query_cases(one, queries), *chat_cases(one, chats)] for one in (knowledge, plain)]
+    facts = {
+        "with_alternatives": _fitted("with alternatives", both[0], ours, without_subjects),
+        "without_alternatives": _fitted("without alternatives", both[1], ours, without_subjects),
+        "with_subjects": _fitted("with subjects", dialogues, (file,), FEATURES),
+    }
     DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
@@ -73,6 +77,13 @@ def _fitted(title: str, cases: Sequence[Case], files: Sequence[str], known: Sequ
         "cases": len(cases),
         **scorer.to_json(),
     }
+
+
+def _without_alternatives(knowledge: KnowledgeBase, home: Path) -> KnowledgeBase:
+    entries = [replace(entry, alternatives=()) for entry in knowledge.entries.values()]
+    encoder = knowledge.encoder
+    ingest(entries, home, EncoderFolder(encoder.id, Path(), encoder.sha256), lambda: encoder, say=lambda _text: None)
+    return KnowledgeBase.open(home, encoder)
 
 
 def _queries(names: Sequence[str]) -> list[Query]:

@@ -20,13 +20,12 @@ from public_sets import wilson
 
 from knowledge_base.candidates import CATEGORY, SUBJECT
 from knowledge_base.encoder import load_encoder
-from knowledge_base.evaluate import auroc
+from knowledge_base.evaluate import auroc, nearest, paired_interval
 from knowledge_base.queries import read_queries
 from knowledge_base.scorer import FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
 
 START = Scorer((0.0,) * len(FEATURES), 0.0)
-SAMPLES = 10_000
 MEANING = ("question", "whole")
 CONTEXT = ("question_in_context", "whole_in_context", "regression_in_context", "context_words", "recent")
 PARTS = {  # each with those before it
@@ -80,10 +79,9 @@ def searched(knowledge: KnowledgeBase, files: Sequence[str]) -> list[Searched]:
 
 def table(fitted_on: Sequence[Searched], measured: Sequence[Searched]) -> list[str]:
     """Return the lines of a Markdown table: dense alone, then each part with those before it."""
-    columns = [FEATURES.index(name) for name in MEANING]
-    nearest = [case.features[:, columns].max(axis=1, initial=-1.0).astype(np.float64) for case in measured]
-    dense = [case.rank(scores) for case, scores in zip(measured, nearest, strict=True)]
-    answered = [float(scores.max(initial=-1.0)) for scores in nearest]
+    alone = [nearest(case.features) for case in measured]
+    dense = [case.rank(scores) for case, scores in zip(measured, alone, strict=True)]
+    answered = [float(scores.max(initial=-1.0)) for scores in alone]
     lines = ["| part | hit@1 | hit@5 | above dense alone | AUROC |", "|---|---|---|---|---|"]
     lines.append(_line("dense alone", measured, dense, dense, answered))
     names: list[str] = []
@@ -104,7 +102,7 @@ def _line(
     asked = [i for i, case in enumerate(measured) if case.answerable]
     first = np.array([ranks[i] == 1 for i in asked], np.float64)
     gain = first - np.array([dense[i] == 1 for i in asked], np.float64)
-    low, high = _interval(gain)
+    low, high = paired_interval(gain.tolist())
     shares = " | ".join(_share(sum(1 <= ranks[i] <= count for i in asked), len(asked)) for count in (1, 5))
     none = [something[i] for i, case in enumerate(measured) if not case.answerable]
     told = f"{auroc([something[i] for i in asked], none):.3f} (n = {len(asked)} and {len(none)})" if none else ""
@@ -114,13 +112,6 @@ def _line(
 def _share(count: int, of: int) -> str:
     low, high = wilson(count / of, of)
     return f"{100 * count / of:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
-
-
-def _interval(gain: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the middle 95 % of the means of bootstrap samples."""
-    chance = np.random.default_rng(0)
-    means = [gain[chance.integers(0, len(gain), len(gain))].mean() for _ in range(SAMPLES)]
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
 def _parser() -> argparse.ArgumentParser:

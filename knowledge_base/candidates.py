@@ -90,7 +90,7 @@ class Asked:
 class Shelf:
     """One snapshot with its indexes; never changed after it is built.
 
-    `with_subject` is the share of its entries that have a subject.
+    `with_subject` and `with_alternatives` are the shares of its entries that have a subject, and alternatives.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -103,6 +103,7 @@ class Shelf:
         self._entries = list(snapshot.entries.values())
         subjects = [entry.subject for entry in self._entries]
         self.with_subject = sum(map(bool, subjects)) / max(1, len(subjects))
+        self.with_alternatives = sum(bool(entry.alternatives) for entry in self._entries) / max(1, len(subjects))
         named = bool(self.with_subject)  # without subjects nothing is looked for by name
         said = [set(words("\n".join(entry.searched_texts))) if named else set() for entry in self._entries]
         categories = [entry.category if named else "" for entry in self._entries]

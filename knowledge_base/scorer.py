@@ -88,18 +88,24 @@ class Scorer:
 
 
 @cache
-def default_scorer(with_subject: float) -> Scorer:
+def default_scorer(with_subject: float, with_alternatives: float) -> Scorer:
     """Return the weights that come with Frontdesk; `scorer.json` names what they were fitted on, and how.
 
-    Two were fitted: for entries that hardly ever name a subject, and for entries that all do, where many say the same
-    of different subjects. `with_subject`, the share of the entries that have one, weighs the two.
+    Three were fitted: for entries of which all name a subject, where many say the same of different subjects; and for
+    entries that hardly ever do, with alternatives and without any. `with_subject` and `with_alternatives`, the shares of the
+    entries that have some, weigh the three.
     """
     facts = json.loads(DEFAULTS.read_text(encoding="utf-8"))
-    without, all_with = (Scorer.from_json(facts[name]) for name in ("without_subjects", "with_subjects"))
-    weights = zip(without.weights, all_with.weights, strict=True)
+    shares = {
+        "with_subjects": with_subject,
+        "with_alternatives": (1 - with_subject) * with_alternatives,
+        "without_alternatives": (1 - with_subject) * (1 - with_alternatives),
+    }
+    fits = [(share, Scorer.from_json(facts[name])) for name, share in shares.items()]
+    weights = zip(*(one.weights for _, one in fits), strict=True)
     return Scorer(
-        tuple((1 - with_subject) * one + with_subject * other for one, other in weights),
-        (1 - with_subject) * without.nothing + with_subject * all_with.nothing,
+        tuple(sum(share * w for (share, _), w in zip(fits, of_one, strict=True)) for of_one in weights),
+        sum(share * one.nothing for share, one in fits),
     )
 
 

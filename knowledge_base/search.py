@@ -77,7 +77,7 @@ class KnowledgeBase:
     @property
     def default_scorer(self) -> Scorer:
         """The weights that come with Frontdesk for a knowledge like this."""
-        return default_scorer(self._opened.with_subject)
+        return default_scorer(self._opened.with_subject, self._opened.with_alternatives)
 
     @property
     def entries(self) -> Mapping[str, Entry]:

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import stdev
 
 import pytest
 from conftest import HashEncoder, fill
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError, SnapshotError
-from knowledge_base.evaluate import auroc, evaluate, main
+from knowledge_base.evaluate import auroc, evaluate, main, paired_interval
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.search import KnowledgeBase
 
@@ -49,14 +51,39 @@ def test_figures_are_those_counted_by_hand(knowledge: KnowledgeBase) -> None:
         "hit_at_5": pytest.approx(2 / 3),
         "mrr": pytest.approx((1 + 1 / 3 + 0) / 3),
         "no_answer_auroc": 1.0,
+        "dense_hit_at_1": pytest.approx(1 / 3),
+        "above_dense": 0.0,
+        "above_dense_low": 0.0,
+        "above_dense_high": 0.0,
     }
 
 
 def test_figures_without_their_data_are_absent(knowledge: KnowledgeBase) -> None:
     assert set(evaluate(knowledge, [query("Question 1?", ["e1"])])) == {
-        "n", "hit_at_1", "hit_at_5", "mrr", "queries_per_second",
+        "n", "hit_at_1", "hit_at_5", "mrr", "queries_per_second", "dense_hit_at_1", "above_dense", "above_dense_low",
+        "above_dense_high",
     }  # fmt: skip
     assert set(evaluate(knowledge, [query("nothing", [])])) == {"n", "queries_per_second"}
+
+
+def test_the_nearest_text_alone_is_the_witness_that_the_search_is_measured_by(tmp_path: Path) -> None:
+    """Of two entries with the same question dense search finds both first; the search goes by what else is said."""
+    same = [Entry(id=f"h{i}", question="Are pets allowed?", answer=f"House {i}.", subject=f"Hotel {i}") for i in "AB"]
+    fill(tmp_path / "home", [*ENTRIES, *same])
+    knowledge = KnowledgeBase.open(tmp_path / "home", HashEncoder())
+    asked = [Query(i, (("user", f"Hotel {i}"), ("user", "Are pets allowed?")), (f"h{i}",), ()) for i in "AB"]
+    figures = evaluate(knowledge, [*asked, query("Question 1?", ["e2"])])
+    assert figures["dense_hit_at_1"] == pytest.approx(2 / 3)
+    assert figures["above_dense"] == pytest.approx(figures["hit_at_1"] - 2 / 3)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=20, max_size=60))
+def test_a_paired_interval_is_that_of_the_mean(gain: list[float]) -> None:
+    low, high = paired_interval(gain)
+    mean, error = sum(gain) / len(gain), stdev(gain) / math.sqrt(len(gain))
+    assert low == pytest.approx(mean - 1.96 * error, abs=0.25 * error + 0.05)
+    assert high == pytest.approx(mean + 1.96 * error, abs=0.25 * error + 0.05)
 
 
 SCORES = st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 0.75, 1.0]), min_size=1, max_size=12)

@@ -102,9 +102,20 @@ def test_no_fit_holds_against_an_entry_what_speaks_for_it() -> None:
     assert fitted.weights[-1] < -1, "what is the same for all candidates may speak for nothing"
 
 
-@pytest.mark.parametrize("with_subject", [0.0, 0.3, 1.0])
-def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(with_subject: float) -> None:
-    scorer = default_scorer(with_subject)
+@pytest.mark.parametrize(("with_subject", "with_alternatives"), [(0.0, 0.0), (0.0, 1.0), (0.3, 0.8), (1.0, 0.0)])
+def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(
+    with_subject: float, with_alternatives: float
+) -> None:
+    scorer = default_scorer(with_subject, with_alternatives)
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
     assert min(weight for name, weight in weights.items() if name not in OF_ALL) >= 0
     assert all(sum(weights[name] for name in group) > 0 for group in (MEANING, REGRESSION))
+
+
+def test_the_weights_that_come_with_frontdesk_are_those_of_a_knowledge_like_this_one() -> None:
+    """With subjects alternatives do not matter; in between, weights lie in between."""
+    assert default_scorer(1.0, 0.0) == default_scorer(1.0, 1.0)
+    none, half, all_ = (default_scorer(0.0, share) for share in (0.0, 0.5, 1.0))
+    assert none != all_
+    np.testing.assert_allclose(half.weights, np.add(none.weights, all_.weights) / 2)
+    assert half.nothing == pytest.approx((none.nothing + all_.nothing) / 2)

@@ -1,0 +1,72 @@
+"""Search where an FAQ is known by a few ways to ask only: labelled messages as a FAQ of one entry an intent.
+
+    python benchmarks/intent_faq.py FILE [--alternatives N... --queries N --seed N]
+
+The question of an entry is the first message of its intent, then come N alternatives; the answer only names the intent. The
+queries are other messages, whose right entry is that of their intent. Nothing was fitted on them. hit@1 stands beside that of
+dense search alone, with the interval of the paired difference (`knowledge_base.evaluate`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from finetune.transcripts import read_transcripts
+from knowledge_base.encoder import Encoder, EncoderFolder, load_encoder
+from knowledge_base.entry import Entry
+from knowledge_base.evaluate import evaluate
+from knowledge_base.ingest import ingest
+from knowledge_base.queries import Query
+from knowledge_base.search import KnowledgeBase
+
+Labelled = tuple[str, str]
+
+
+def main() -> None:
+    """Build each FAQ, search it, print."""
+    given = _parser().parse_args()
+    messages = [
+        m for t in read_transcripts([Path(given.file)])[0] for m in t.messages if m.role == "user" and m.intents
+    ]
+    labelled = list(dict.fromkeys((message.content, message.intents[0]) for message in messages))
+    random.Random(given.seed).shuffle(labelled)  # noqa: S311 (a sample, not a secret)
+    asked, known = labelled[: given.queries], labelled[given.queries :]
+    queries = [Query(str(i), (("user", text),), (intent,), ()) for i, (text, intent) in enumerate(asked)]
+    encoder = load_encoder()
+    print("| alternatives an entry | n | dense alone | search | above dense alone |\n|---|---|---|---|---|")
+    for count in given.alternatives:
+        with tempfile.TemporaryDirectory() as folder:
+            figures = evaluate(_faq(known, count, Path(folder), encoder), queries)
+        low, high = (100 * figures[f"above_dense_{end}"] for end in ("low", "high"))
+        shares = f"{100 * figures['dense_hit_at_1']:.1f} % | {100 * figures['hit_at_1']:.1f} %"
+        above = f"{100 * figures['above_dense']:+.1f} ({low:+.1f} to {high:+.1f})"
+        print(f"| {count} | {figures['n']:,} | {shares} | {above} |", flush=True)
+
+
+def _faq(known: Sequence[Labelled], alternatives: int, home: Path, encoder: Encoder) -> KnowledgeBase:
+    ways: dict[str, list[str]] = {}
+    for text, intent in known:
+        ways.setdefault(intent, []).append(text)
+    entries = [
+        Entry(intent, texts[0], f"About {intent.replace('_', ' ')}.", alternatives=tuple(texts[1 : alternatives + 1]))
+        for intent, texts in sorted(ways.items())
+    ]
+    ingest(entries, home, EncoderFolder(encoder.id, Path(), encoder.sha256), lambda: encoder, say=lambda _text: None)
+    return KnowledgeBase.open(home, encoder)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="conversations with intents")
+    parser.add_argument("--alternatives", nargs="+", type=int, default=[0, 2, 5], help="so many an entry")
+    parser.add_argument("--queries", type=int, default=1000, help="so many messages are asked")
+    parser.add_argument("--seed", type=int, default=1, help="chooses the messages")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
