@@ -49,20 +49,23 @@ def main() -> None:
     queries = _queries(given.queries)
     chats = read_transcripts([Path(name) for name in given.dataset])[0]
     home, file = given.dialogues
-    dialogues = query_cases(KnowledgeBase.open(Path(home), knowledge.encoder), _queries([file]))
+    places = KnowledgeBase.open(Path(home), knowledge.encoder)
+    dialogues = query_cases(places, _queries([file]))
     without_subjects, ours = (*MEANING, *REGRESSION, *WORDS), (*given.queries, *given.dataset)
     with tempfile.TemporaryDirectory() as folder:
         plain = _without_alternatives(knowledge, Path(folder))
         both = [[*query_cases(one, queries), *chat_cases(one, chats)] for one in (knowledge, plain)]
     facts = {
-        "with_alternatives": _fitted("with alternatives", both[0], ours, without_subjects),
-        "without_alternatives": _fitted("without alternatives", both[1], ours, without_subjects),
-        "with_subjects": _fitted("with subjects", dialogues, (file,), FEATURES),
+        "with_alternatives": _fitted("with alternatives", knowledge, both[0], ours, without_subjects),
+        "without_alternatives": _fitted("without alternatives", plain, both[1], ours, without_subjects),
+        "with_subjects": _fitted("with subjects", places, dialogues, (file,), FEATURES),
     }
     DEFAULTS.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def _fitted(title: str, cases: Sequence[Case], files: Sequence[str], known: Sequence[str]) -> dict[str, Any]:
+def _fitted(
+    title: str, knowledge: KnowledgeBase, cases: Sequence[Case], files: Sequence[str], known: Sequence[str]
+) -> dict[str, Any]:
     print(f"{title}: {len(cases)} cases, {sum(bool(case.relevant) for case in cases)} of them answerable")
     for name, features in (
         ("meaning alone", MEANING),
@@ -71,10 +74,13 @@ def _fitted(title: str, cases: Sequence[Case], files: Sequence[str], known: Sequ
     ):
         print(f"{name:19} hit@1 {_crossed(cases, features):.3f}")
     scorer = fit(_with_only(cases, known), START)
+    entries = knowledge.entries.values()
     return {
         "fitted_on": [Path(name).name for name in files],
         "command": "python benchmarks/default_scorer.py --knowledge HOME --queries FILE --dataset FILE --dialogues HOME FILE",
         "cases": len(cases),
+        "with_subject": round(sum(bool(entry.subject) for entry in entries) / len(entries), 4),
+        "with_alternatives": round(sum(bool(entry.alternatives) for entry in entries) / len(entries), 4),
         **scorer.to_json(),
     }
 

@@ -8,6 +8,7 @@ held out of the index and must find its entry, and each entry is held out whole 
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -190,9 +191,11 @@ def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
 def _with_evidence(draft: Calibration, model: DialogueModel, cases: Sequence[Case], max_error: float) -> Calibration:
     """Read the entries found for the questions that no approved entry answers, and fit when a reply would be right.
 
-    It is right when the entry that it would begin with answers: the gate keeps its facts to that entry.
+    It is right when the entry that it would begin with answers: the gate keeps its facts to that entry. At most `max_error`
+    of all answers are wrong, those from approved entries among them.
     """
     sure = draft.threshold("approved")
+    approved = [c for c in cases if c.hits and c.hits[0].entry.approved and _top(c) >= sure]
     open_cases = [c for c in cases if c.hits and not (c.hits[0].entry.approved and _top(c) >= sure)]
     every = -(-len(open_cases) // MAX_READ) or 1
     rows: list[tuple[tuple[float, ...], bool]] = []
@@ -206,7 +209,9 @@ def _with_evidence(draft: Calibration, model: DialogueModel, cases: Sequence[Cas
         return draft
     evidence = _logistic([features for features, _ in rows], [right for _, right in rows])
     scored = [(evidence(features), right) for features, right in rows]
-    thresholds = {**draft.thresholds, "grounded": threshold(scored, max_error)}
+    given = [(math.inf, case.right(1)) for case in approved[::every]]
+    grounded = threshold([*given, *scored], max_error)
+    thresholds = {**draft.thresholds, "grounded": None if grounded == math.inf else grounded}
     fitted_on = {**draft.fitted_on, "read": len(rows), "read_right": sum(right for _, right in rows)}
     return replace(draft, evidence=evidence, thresholds=thresholds, fitted_on=fitted_on)
 

@@ -91,22 +91,26 @@ class Scorer:
 def default_scorer(with_subject: float, with_alternatives: float) -> Scorer:
     """Return the weights that come with Frontdesk; `scorer.json` names what they were fitted on, and how.
 
-    Three were fitted: for entries of which all name a subject, where many say the same of different subjects; and for
-    entries that hardly ever do, with alternatives and without any. `with_subject` and `with_alternatives`, the shares of the
-    entries that have some, weigh the three.
+    Three were fitted: for entries that all have a subject, where many say the same of different subjects; and for entries that
+    mostly have none, with alternatives and without any. What lies between the knowledge that they were fitted on gets weights
+    between theirs. `with_subject` and `with_alternatives` are the shares of the entries that have some.
     """
     facts = json.loads(DEFAULTS.read_text(encoding="utf-8"))
-    shares = {
-        "with_subjects": with_subject,
-        "with_alternatives": (1 - with_subject) * with_alternatives,
-        "without_alternatives": (1 - with_subject) * (1 - with_alternatives),
-    }
-    fits = [(share, Scorer.from_json(facts[name])) for name, share in shares.items()]
-    weights = zip(*(one.weights for _, one in fits), strict=True)
+    named, plain, bare = (facts[name] for name in ("with_subjects", "with_alternatives", "without_alternatives"))
+    subjects = _between(with_subject, plain["with_subject"], named["with_subject"])
+    alternatives = _between(with_alternatives, bare["with_alternatives"], plain["with_alternatives"])
+    shares = (subjects, (1 - subjects) * alternatives, (1 - subjects) * (1 - alternatives))
+    fits = [Scorer.from_json(one) for one in (named, plain, bare)]
+    weights = zip(*(one.weights for one in fits), strict=True)
     return Scorer(
-        tuple(sum(share * w for (share, _), w in zip(fits, of_one, strict=True)) for of_one in weights),
-        sum(share * one.nothing for share, one in fits),
+        tuple(sum(share * w for share, w in zip(shares, of_one, strict=True)) for of_one in weights),
+        sum(share * one.nothing for share, one in zip(shares, fits, strict=True)),
     )
+
+
+def _between(value: float, low: float, high: float) -> float:
+    """Return how far a value is on the way from `low`, 0, to `high`, 1."""
+    return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
 def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: Scorer) -> Scorer:

@@ -271,3 +271,12 @@ def test_without_questions_the_entries_ask_their_own_alternatives(knowledge: Kno
     best = knowledge.search("the lamp", scorer=fitted.scorer)[0]
     assert best.entry.id == "lamp"
     assert best.probability >= fitted.threshold("approved")
+
+
+def test_the_share_of_wrong_answers_is_of_all_that_are_given() -> None:
+    """A wrong reply from entries costs the same beside approved answers, and is one of more."""
+    written = [(0.9, True), (0.8, False), (0.7, True)]
+    approved = [(math.inf, True)] * 17
+    assert threshold(written, 0.05) == 0.9
+    assert threshold([*approved, *written], 0.05) == 0.7
+    assert threshold([*approved[:9], *written], 0.05) == 0.9

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from knowledge_base.candidates import MEANING, REGRESSION
-from knowledge_base.scorer import FEATURES, OF_ALL, Scorer, default_scorer, fit
+from knowledge_base.scorer import DEFAULTS, FEATURES, OF_ALL, Scorer, default_scorer, fit
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
 START = Scorer((0.0,) * len(FEATURES), 0.0)
@@ -112,10 +112,16 @@ def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(
     assert all(sum(weights[name] for name in group) > 0 for group in (MEANING, REGRESSION))
 
 
-def test_the_weights_that_come_with_frontdesk_are_those_of_a_knowledge_like_this_one() -> None:
-    """With subjects alternatives do not matter; in between, weights lie in between."""
-    assert default_scorer(1.0, 0.0) == default_scorer(1.0, 1.0)
-    none, half, all_ = (default_scorer(0.0, share) for share in (0.0, 0.5, 1.0))
-    assert none != all_
-    np.testing.assert_allclose(half.weights, np.add(none.weights, all_.weights) / 2)
-    assert half.nothing == pytest.approx((none.nothing + all_.nothing) / 2)
+def test_a_knowledge_like_one_that_was_fitted_on_gets_its_weights_and_one_in_between_gets_some_in_between() -> None:
+    facts = json.loads(DEFAULTS.read_text(encoding="utf-8"))
+    for fitted in facts.values():
+        default = default_scorer(fitted["with_subject"], fitted["with_alternatives"])
+        np.testing.assert_allclose(default.weights, Scorer.from_json(fitted).weights)
+        assert default.nothing == pytest.approx(fitted["nothing"])
+    some, none = facts["with_alternatives"]["with_alternatives"], 0.0
+    ends = [default_scorer(0.0, share) for share in (some, none)]
+    assert ends[0] != ends[1]
+    between = default_scorer(0.0, some / 2)
+    np.testing.assert_allclose(between.weights, np.add(ends[0].weights, ends[1].weights) / 2)
+    assert default_scorer(0.0, 1.0) == ends[0], "more than was ever fitted on"
+    assert default_scorer(1.0, 0.0) == default_scorer(1.0, 1.0), "with subjects alternatives do not matter"
