@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 DEPTH = 100  # how far down a relevant entry still counts for the reciprocal rank
 SAMPLES = 10_000
+EQUAL = 1e-5  # cosines of one text differ by less, depending on the place of its row
 _NEARNESS = [FEATURES.index(name) for name in ("question", "whole")]
 
 
@@ -119,7 +120,7 @@ def _search(knowledge: KnowledgeBase, query: Query) -> _Found:
     relevant = set(query.relevant or ())
     rank = next((place for place, hit in enumerate(hits, 1) if hit.entry.id in relevant), 0)
     cosines, right = nearest(candidates.features), candidates.answering(relevant)
-    dense = bool(right.any() and cosines[right].max() == cosines.max())
+    dense = bool(right.any() and cosines[right].max() > cosines.max() - EQUAL)
     return _Found(rank, sum(hit.probability for hit in hits), dense)
 
 

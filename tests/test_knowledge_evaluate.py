@@ -18,7 +18,8 @@ from knowledge_base.evaluate import auroc, evaluate, main, paired_interval
 from knowledge_base.queries import Query, read_queries
 from knowledge_base.search import KnowledgeBase
 
-ENTRIES = [Entry(id=f"e{i}", question=f"Question {i}?", answer="yes") for i in range(200)]
+# With alternatives: of entries without any the weights ask that a whole entry is near, which hashes in place of meaning are not.
+ENTRIES = [Entry(f"e{i}", f"Question {i}?", "yes", alternatives=(f"Other words {i}",)) for i in range(200)]
 
 
 def query(text: str, relevant: Sequence[str] | None) -> Query:
