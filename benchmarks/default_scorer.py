@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.calibrate import Case, chat_cases, query_cases
+from finetune.cases import Case, chat_cases, query_cases
 from finetune.transcripts import read_transcripts
 from knowledge_base.candidates import MEANING, REGRESSION
 from knowledge_base.encoder import EncoderFolder, load_encoder

@@ -1,10 +1,11 @@
-"""Search where an FAQ is known by a few ways to ask only: labelled messages as a FAQ of one entry an intent.
+"""Search where an FAQ is known by a few ways to ask, and by past chats: labelled messages as a FAQ of one entry an intent.
 
-    python benchmarks/intent_faq.py FILE [--alternatives N... --queries N --seed N]
+    python benchmarks/intent_faq.py FILE [--alternatives N... --precedents N... --queries N --seed N]
 
-The question of an entry is the first message of its intent, then come N alternatives; the answer only names the intent. The
-queries are other messages, whose right entry is that of their intent. Nothing was fitted on them. hit@1 stands beside that of
-dense search alone, with the interval of the paired difference (`knowledge_base.evaluate`).
+The question of an entry is the first message of its intent, then come N alternatives; the answer only names the intent. N
+further messages are precedents: chats that the entry answered. The weights of search are fitted on these and kept if two others
+an intent are foreseen better so, as `finetune.calibrate` does. The queries are other messages, whose right entry is that of their intent. Nothing was fitted on
+them. hit@1 stands beside that of dense search alone, with the interval of the paired difference (`knowledge_base.evaluate`).
 """
 
 from __future__ import annotations
@@ -12,18 +13,29 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
+from chatbot.types import Message
+from finetune.calibrate import fit_weights
+from finetune.cases import Case
+from finetune.records import Transcript
 from finetune.transcripts import read_transcripts
 from knowledge_base.encoder import Encoder, EncoderFolder, load_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.evaluate import evaluate
 from knowledge_base.ingest import ingest
+from knowledge_base.precedents import Precedents
 from knowledge_base.queries import Query
+from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 
 Labelled = tuple[str, str]
+
+
+HELD_OUT = 2  # messages an intent that decide whether the fitted weights are kept
 
 
 def main() -> None:
@@ -36,33 +48,53 @@ def main() -> None:
     random.Random(given.seed).shuffle(labelled)  # noqa: S311 (a sample, not a secret)
     asked, known = labelled[: given.queries], labelled[given.queries :]
     queries = [Query(str(i), (("user", text),), (intent,), ()) for i, (text, intent) in enumerate(asked)]
-    encoder = load_encoder()
-    print("| alternatives an entry | n | dense alone | search | above dense alone |\n|---|---|---|---|---|")
-    for count in given.alternatives:
-        with tempfile.TemporaryDirectory() as folder:
-            figures = evaluate(_faq(known, count, Path(folder), encoder), queries)
-        low, high = (100 * figures[f"above_dense_{end}"] for end in ("low", "high"))
-        shares = f"{100 * figures['dense_hit_at_1']:.1f} % | {100 * figures['hit_at_1']:.1f} %"
-        above = f"{100 * figures['above_dense']:+.1f} ({low:+.1f} to {high:+.1f})"
-        print(f"| {count} | {figures['n']:,} | {shares} | {above} |", flush=True)
-
-
-def _faq(known: Sequence[Labelled], alternatives: int, home: Path, encoder: Encoder) -> KnowledgeBase:
     ways: dict[str, list[str]] = {}
     for text, intent in known:
         ways.setdefault(intent, []).append(text)
+    encoder = load_encoder()
+    print("| alternatives, precedents an entry | n | dense alone | search | above dense alone |\n|---|---|---|---|---|")
+    for alternatives in given.alternatives:
+        for precedents in given.precedents:
+            with tempfile.TemporaryDirectory() as folder:
+                knowledge, weights = _faq(ways, alternatives, precedents, Path(folder), encoder)
+                figures = evaluate(knowledge, queries, weights)
+            low, high = (100 * figures[f"above_dense_{end}"] for end in ("low", "high"))
+            shares = f"{100 * figures['dense_hit_at_1']:.1f} % | {100 * figures['hit_at_1']:.1f} %"
+            above = f"{100 * figures['above_dense']:+.1f} ({low:+.1f} to {high:+.1f})"
+            print(f"| {alternatives}, {precedents} | {figures['n']:,} | {shares} | {above} |", flush=True)
+
+
+def _faq(
+    ways: Mapping[str, Sequence[str]], alternatives: int, answered: int, home: Path, encoder: Encoder
+) -> tuple[KnowledgeBase, Scorer]:
     entries = [
         Entry(intent, texts[0], f"About {intent.replace('_', ' ')}.", alternatives=tuple(texts[1 : alternatives + 1]))
         for intent, texts in sorted(ways.items())
     ]
-    ingest(entries, home, EncoderFolder(encoder.id, Path(), encoder.sha256), lambda: encoder, say=lambda _text: None)
-    return KnowledgeBase.open(home, encoder)
+    folder = EncoderFolder(encoder.id, Path(), encoder.sha256)
+    ingest(entries, home, folder, lambda: encoder, say=lambda _text: None)
+    chats = [
+        Transcript(text, (Message("user", text), Message("assistant", "So.", action="answer", evidence=(intent,))))
+        for intent, texts in ways.items()
+        for text in texts[alternatives + 1 : -HELD_OUT][:answered]
+    ]
+    said = [chat.messages for chat in chats]
+    vectors = encoder.encode_queries([asked.content for asked, _ in said]) if said else np.zeros((0, encoder.dimension))
+    precedents = Precedents(vectors, [reply.evidence[0] for _, reply in said])
+    learnt = KnowledgeBase.open(home, encoder, precedents)
+    judged = [
+        Case((), learnt.candidates(text), frozenset([intent]))
+        for intent, texts in ways.items()
+        for text in texts[-HELD_OUT:]
+    ]
+    return learnt, fit_weights(learnt, chats, judged, lambda _text: None)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", help="conversations with intents")
     parser.add_argument("--alternatives", nargs="+", type=int, default=[0, 2, 5], help="so many an entry")
+    parser.add_argument("--precedents", nargs="+", type=int, default=[0, 5, 20, 100], help="so many an entry")
     parser.add_argument("--queries", type=int, default=1000, help="so many messages are asked")
     parser.add_argument("--seed", type=int, default=1, help="chooses the messages")
     return parser

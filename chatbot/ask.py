@@ -78,11 +78,14 @@ def judge(queries: Sequence[Query], answers: Sequence[dict[str, Any]], parts: Pa
     """Count what was right and wrong.
 
     Right: approved or grounded, a relevant entry cited, every fact present. An unanswerable question is one
-    whose `relevant` is empty; a question that nobody judged counts in none of these.
+    whose `relevant` is empty; a question that nobody judged counts in none of these. Of the answerable ones that were
+    refused, those count as `offered` that were asked back with a relevant entry among the choices; `hit_at_1` and
+    `hit_at_5` say for how many search, as it serves, had one at the top and among the best five.
     """
     known = parts.knowledge.entries
     counts: Counter[str] = Counter(dict.fromkeys(("right", "wrong", "refused_answerable"), 0))
     counts.update({"answered_unanswerable": 0, "invented_citations": 0, "unsupported_facts": 0})
+    counts.update({"offered": 0, "hit_at_1": 0, "hit_at_5": 0})
     for query, answer in zip(queries, answers, strict=True):
         answered = answer["kind"] in ("approved", "grounded")
         cited = [known[i] for i in answer["citations"] if i in known]
@@ -94,10 +97,15 @@ def judge(queries: Sequence[Query], answers: Sequence[dict[str, Any]], parts: Pa
             continue
         if not query.relevant:
             counts["answered_unanswerable"] += answered
-        elif not answered:
+            continue
+        relevant, found = set(query.relevant), [entry_id for entry_id, _ in answer["hits"]]
+        counts["hit_at_1"] += bool(relevant & set(found[:1]))
+        counts["hit_at_5"] += bool(relevant & set(found[:5]))
+        if not answered:
             counts["refused_answerable"] += 1
+            counts["offered"] += bool(relevant & set(answer["offered"]))
         else:
-            right = bool(set(query.relevant) & set(answer["citations"]))
+            right = bool(relevant & set(answer["citations"]))
             right = right and all(fact.casefold() in answer["text"].casefold() for fact in query.facts)
             counts["right" if right else "wrong"] += 1
     kinds = Counter(str(answer["kind"]) for answer in answers)
@@ -136,6 +144,7 @@ def _answer(bot: Bot, store: Store, query: Query) -> dict[str, Any]:
         "reason": last.reason,
         "text": last.text,
         "citations": [citation.entry_id for citation in last.citations],
+        "offered": list(record.decision.entry_ids) if record.decision and last.kind == "ask" else [],
         "hits": [[hit["id"], hit["probability"]] for hit in record.trace.get("hits", [])],
         "probability": record.decision.probability if record.decision else None,
         "seconds": dict(record.trace.get("seconds", {})),

@@ -14,10 +14,11 @@ from chatbot import policy
 from chatbot.bot import SEARCHED_ENTRIES, Parts
 from chatbot.errors import NotLoadedError
 from chatbot.types import Understanding
-from knowledge_base.candidates import REGRESSION, pointed_at
+from knowledge_base.candidates import REGRESSION
 from knowledge_base.editing import Editor
 from knowledge_base.edits import Edit
 from knowledge_base.entry import Entry, Hit
+from knowledge_base.regression import pointed_at
 from knowledge_base.scorer import FEATURES, Scorer
 
 if TYPE_CHECKING:

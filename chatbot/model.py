@@ -18,12 +18,14 @@ from chatbot.prompt import REPLY_TOKENS, SHORT_REPLY_TOKENS, Renderer
 from chatbot.types import EvidenceReading, Message, Understanding
 from knowledge_base.entry import Entry
 from knowledge_base.manifest import MANIFEST, sha256_of, verify
+from knowledge_base.precedents import Precedents
 
 if TYPE_CHECKING:
     from chatbot.engines.engine import Engine
     from knowledge_base.encoder import Encoder
 
 SHOWN_ENTRIES = 3
+PRECEDENTS_FILE = "precedents.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,18 @@ class Adapter:
                 f"{self.folder}: expected the encoder {self.encoder_sha256[:12]} that the adapter was trained with, "
                 f"got {sha256[:12]}. Set `encoder` in frontdesk.yaml."
             )
+
+    def precedents(self) -> Precedents | None:
+        """Return what customers of the training chats asked, and which entries answered; None where none did.
+
+        Raises:
+            AdapterError: it cannot be read.
+        """
+        path = self.folder / PRECEDENTS_FILE
+        try:
+            return Precedents.load(path) if path.exists() else None
+        except ValueError as error:
+            raise AdapterError(f"{self.folder}: {error}. Train the adapter again.") from error
 
 
 class DialogueModel:

@@ -91,15 +91,17 @@ def load_parts(places: Places, settings: Settings, tell: Callable[[str], None]) 
 
     encoder = load_encoder(settings.encoder)
     tell("the knowledge")
+    from chatbot.model import Adapter, DialogueModel
     from knowledge_base.search import KnowledgeBase
 
-    knowledge = KnowledgeBase.open(places.knowledge, encoder)
+    adapter = Adapter.open(places.adapter) if places.adapter else None
+    if adapter:
+        adapter.require_encoder(encoder.sha256)  # its precedents are vectors of its encoder
+    knowledge = KnowledgeBase.open(places.knowledge, encoder, adapter.precedents() if adapter else None)
     model = None
-    if places.adapter is not None:
+    if adapter:
         tell("the language model")
-        from chatbot.model import Adapter, DialogueModel
-
-        model = DialogueModel.load(Adapter.open(places.adapter), encoder, places.base, places.examples)
+        model = DialogueModel.load(adapter, encoder, places.base, places.examples)
     calibration = None
     if places.calibration is not None:
         tell("the calibration")

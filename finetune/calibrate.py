@@ -8,6 +8,7 @@ held out of the index and must find its entry, and each entry is held out whole 
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -17,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, Logistic, evidence_features, pointed
-from chatbot.types import Message, said_before
-from knowledge_base.candidates import Candidates, HeldOut
+from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
+from knowledge_base import scorer as weights
+from knowledge_base.candidates import HeldOut
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -43,20 +45,7 @@ if TYPE_CHECKING:
 
 SEARCHED_ENTRIES = 5
 MAX_READ = 1000  # questions whose entries the model reads, some a second
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """A question in its conversation, what may answer it, the entries that do (none: nothing does), and the hits."""
-
-    messages: tuple[Message, ...]
-    candidates: Candidates
-    relevant: frozenset[str]
-    hits: tuple[Hit, ...] = ()
-
-    def right(self, count: int) -> bool:
-        """Say whether one of the first hits answers."""
-        return any(hit.entry.id in self.relevant for hit in self.hits[:count])
+MAX_FITTED = 1000  # chats by whose turns search is weighed, each searched for in some hundredths of a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise InputError("expected queries or chats, got no usable row. See the reasons above.")
     knowledge, model, encoder_sha256 = _load(given)
     chats = _held_out(transcripts, Path(given.adapter)) if given.adapter else transcripts
-    calibration = fit(knowledge, model, queries, chats, given.max_error, _say)
+    trained = _learnt_from(transcripts, Path(given.adapter), knowledge) if given.adapter else []
+    calibration = fit(knowledge, model, queries, chats, given.max_error, _say, trained)
     calibration = replace(calibration, encoder=encoder_sha256)
     _save(calibration, output)
     for name, value in sorted(calibration.thresholds.items()):
@@ -101,8 +91,9 @@ def fit(
     chats: Sequence[Transcript],
     max_error: float,
     say: Callable[[str], None],
+    trained: Sequence[Transcript] = (),
 ) -> Calibration:
-    """Return the calibration fitted on queries and held-out chats.
+    """Return the calibration fitted on queries and held-out chats; `trained` are chats that the adapter learnt from.
 
     Raises:
         InputError: there is no answerable and no unanswerable question to fit on.
@@ -110,17 +101,17 @@ def fit(
     cases = [*query_cases(knowledge, queries), *chat_cases(knowledge, chats)]
     if not cases:
         say("no queries and no chats: the entries' own alternatives are asked")
-        cases = _own_cases(knowledge)
+        cases = own_cases(knowledge)
     answerable = sum(bool(case.relevant) for case in cases)
     say(f"{len(cases):,} questions, {answerable:,} of them answerable")
     if not answerable:
         raise InputError("--queries: expected some answerable questions, got none. Add some with `relevant`.")
     if answerable == len(cases):
         say("none is known to have no answer: each is asked once more with its entries held out")
-        cases += [_without_answer(case) for case in cases]
+    cases = with_unanswerable(cases)
     if not any(case.candidates.answering(case.relevant).any() for case in cases):
         raise InputError("--queries: search finds the right entry for none of the questions. Check `relevant`.")
-    scorer = knowledge.scorer  # `knowledge_base.fit` fits it; what serves is what the thresholds were fitted with
+    scorer = fit_weights(knowledge, trained, cases, say)
     draft = Calibration(scorer, None, {}, max_error, model.sha256 if model else "", knowledge.sha256, "")
     cases = [replace(case, hits=tuple(case.candidates.hits(scorer, SEARCHED_ENTRIES))) for case in cases]
     thresholds: dict[str, float | None] = {
@@ -136,6 +127,26 @@ def fit(
     thresholds["out_of_scope"] = threshold(found.scope, max_error)
     draft = replace(draft, thresholds=thresholds, fitted_on={**fitted_on, "chat_turns": len(found.steps)})
     return _with_evidence(draft, model, cases, max_error)
+
+
+def fit_weights(
+    knowledge: KnowledgeBase, trained: Sequence[Transcript], judged: Sequence[Case], say: Callable[[str], None]
+) -> weights.Scorer:
+    """Return the weights of search: the knowledge's own, or these fitted on to chats that the adapter learnt from.
+
+    Each of their messages is asked as if it had not been asked before. The fit is kept where it foresees the `judged` cases
+    better, which it has not seen. What serves is what the thresholds are fitted with.
+    """
+    cases = chat_cases(knowledge, trained[:: -(-len(trained) // MAX_FITTED) or 1], HeldOut())
+    if not any(case.candidates.answering(case.relevant).any() for case in cases):
+        return knowledge.scorer
+    fitted = weights.fit([case.judged for case in with_unanswerable(cases)], knowledge.scorer)
+    before, after = (weights.mean_loss([case.judged for case in judged], one) for one in (knowledge.scorer, fitted))
+    say(
+        f"weights of search fitted on {len(cases):,} turns of the chats that the adapter learnt from: "
+        f"{'kept' if after < before else 'not kept'}, loss on the questions {after:.3f}, without the fit {before:.3f}"
+    )
+    return fitted if after < before else knowledge.scorer
 
 
 def threshold(judged: Sequence[tuple[float, bool]], max_error: float) -> float | None:
@@ -237,70 +248,6 @@ def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Lo
     return Logistic(tuple(float(w) for w in weights), bias)
 
 
-def query_cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[Case]:
-    """Return the judged queries with what may answer them."""
-    cases = []
-    for query in queries:
-        if query.relevant is None:
-            continue
-        messages = tuple(Message(_role(role), content) for role, content in query.messages)
-        candidates = knowledge.candidates(query.text, history=query.history)
-        cases.append(Case(messages, candidates, frozenset(query.relevant)))
-    return cases
-
-
-def _without_answer(case: Case) -> Case:
-    """Return the question as it is where the entries that answer it do not exist."""
-    found = case.candidates
-    kept = ~found.answering(case.relevant)
-    return Case(case.messages, Candidates(found.of, found.places[kept], found.features[kept]), frozenset())
-
-
-def _role(role: str) -> Any:
-    return "user" if role == "user" else "assistant"
-
-
-def chat_cases(knowledge: KnowledgeBase, chats: Sequence[Transcript]) -> list[Case]:
-    """Return the turns whose reply rests on entries, and those that were declined: nothing answers them."""
-    from finetune.data import by_bot, supporting
-
-    cases = []
-    for chat in chats:
-        for index, message in enumerate(chat.messages[:-1]):
-            reply = chat.messages[index + 1]
-            if message.role != "user" or reply.role != "assistant" or by_bot(reply):
-                continue
-            relevant = supporting(knowledge, reply)
-            if not relevant and reply.action != "decline":
-                continue
-            replies = [m for m in chat.messages[:index] if m.role == "assistant"]
-            recent = [i for m in replies[-2:] for i in m.evidence]
-            before = said_before(chat.messages, index)
-            candidates = knowledge.candidates(message.content, history=before, recent=recent)
-            cases.append(Case(chat.messages[: index + 1], candidates, relevant))
-    return cases
-
-
-def _own_cases(knowledge: KnowledgeBase) -> list[Case]:
-    """Ask the knowledge its own alternatives, each held out, and each entry's question with the entry held out.
-
-    Raises:
-        InputError: no entry has an alternative.
-    """
-    cases = []
-    for entry in knowledge.entries.values():
-        if entry.visibility != "public":
-            continue
-        for number, text in enumerate((entry.question, *entry.alternatives)):
-            # The question itself is asked without the whole entry: then nothing answers it.
-            held_out = HeldOut(entry.id, number or None)
-            candidates = knowledge.candidates(text, held_out=held_out)
-            cases.append(Case((Message("user", text),), candidates, frozenset([entry.id] if number else [])))
-    if not any(case.relevant for case in cases):
-        raise InputError("--queries: expected questions to fit on; the knowledge has no alternatives to ask instead.")
-    return cases
-
-
 def _read_queries(names: Sequence[str]) -> tuple[list[Query], list[Refusal]]:
     queries: list[Query] = []
     refusals: list[Refusal] = []
@@ -324,15 +271,29 @@ def _read_transcripts(names: Sequence[str]) -> tuple[list[Transcript], list[Refu
 
 def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcript]:
     """Return the chats of the adapter's calibration part; of files it has not seen, all."""
-    import json
-
-    parts: Mapping[str, list[str]] = json.loads((adapter / "run.json").read_text(encoding="utf-8"))["parts"]
+    parts: Mapping[str, list[str]] = _run(adapter)["parts"]
     wanted = set(parts["calibration"])
     chosen = [transcript for transcript in transcripts if transcript.id in wanted]
     if chosen:
         return chosen
     seen = {i for ids in parts.values() for i in ids}
     return [transcript for transcript in transcripts if transcript.id not in seen]
+
+
+def _learnt_from(transcripts: Sequence[Transcript], adapter: Path, knowledge: KnowledgeBase) -> list[Transcript]:
+    """Return the chats of the adapter's training part, in the words that it learnt from."""
+    from finetune.material import without_personal_data
+
+    run = _run(adapter)
+    wanted = set(run["parts"]["train"])
+    chosen = [transcript for transcript in transcripts if transcript.id in wanted]
+    return without_personal_data(chosen, knowledge)[0] if run["arguments"]["redact"] else chosen
+
+
+def _run(adapter: Path) -> dict[str, Any]:
+    """Return the record of an adapter's training."""
+    run: dict[str, Any] = json.loads((adapter / "run.json").read_text(encoding="utf-8"))
+    return run
 
 
 def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
@@ -344,7 +305,9 @@ def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
     from knowledge_base.search import KnowledgeBase
 
     encoder = load_encoder(given.encoder)
-    knowledge = KnowledgeBase.open(Path(given.knowledge), encoder)
+    if adapter:
+        adapter.require_encoder(encoder.sha256)  # its precedents are vectors of its encoder
+    knowledge = KnowledgeBase.open(Path(given.knowledge), encoder, adapter.precedents() if adapter else None)
     if adapter is None:
         return knowledge, None, encoder.sha256
     model = DialogueModel.load(adapter, encoder, given.base)

@@ -24,7 +24,8 @@ HEADING = "# A customer-service adapter"
 INTRODUCTION = """A plain LoRA adapter that Frontdesk trained. It reads what a customer wants (`intent`), what a person would do next
 (`next_step`) and whether entries of a knowledge base answer (`support`), each as rows in `labels.safetensors` that are
 multiplied with the last hidden state; and it writes replies from the entries that it is shown. No words of customers are
-in this folder."""
+in this folder, but the sentence encoder's vectors of their messages are, in `labels.safetensors` and
+`precedents.safetensors`: guard it as you would guard the chats."""
 LIMITS = """- It is made to work inside Frontdesk, which shows it the company's entries, checks every fact of a reply against them
   and asks or declines where it is not sure. Loaded without that, it will state things that are not true.
 - It knows the labels of its training data only, and what is said outside its data's languages and subjects was not

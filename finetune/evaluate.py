@@ -84,7 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.knowledge:
         from knowledge_base.search import KnowledgeBase
 
-        knowledge = KnowledgeBase.open(Path(given.knowledge), encoder)
+        adapter.require_encoder(encoder.sha256)
+        knowledge = KnowledgeBase.open(Path(given.knowledge), encoder, adapter.precedents())
     report, predictions, pictures = measure(adapter, rows, encoder, knowledge, transcripts, given)
     report["seconds"] = round(time.monotonic() - began, 2)
     if given.predictions:

@@ -153,11 +153,13 @@ def train_adapter(
     import torch
 
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
+    from chatbot.model import PRECEDENTS_FILE
     from chatbot.prompt import Renderer
     from finetune.card import write_card
     from finetune.data import trees
     from finetune.passes import summary, variants
     from finetune.plan import Schedule, TrainingData, count_tokens
+    from finetune.precedents import find_precedents
     from finetune.student import Student, has_fast_bfloat16, load_base
     from finetune.training import train
 
@@ -219,6 +221,10 @@ def train_adapter(
         say(f"{name}: {json.dumps(value)}")
     adapter = _empty(partial / "adapter")
     adapter_folder.save_weights(adapter, student, rows, base)
+    precedents = find_precedents(material.part("train"), encoder, arguments.seed)
+    if precedents:
+        say(f"search learns from {len(precedents.answers):,} messages that entries answered")
+        precedents.save(adapter / PRECEDENTS_FILE)
     write_card(adapter / "README.md", arguments, material, base, files, metrics, history)
     adapter_folder.write_run(adapter, arguments, material, base, encoder, files, metrics, history)
     adapter_folder.plot_losses(adapter / "loss.png", history)

@@ -7,10 +7,12 @@ from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.lexical import words
+from knowledge_base.precedents import AskedBefore, Precedents
+from knowledge_base.regression import above_least, foreseen
 from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.snapshots import Snapshot
 from knowledge_base.subjects import Names, Vocabulary, latest
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 
 # Entries that are scored exactly: the nearest by meaning, those by words, and all of the subjects most spoken of.
 NEAREST, WORDIEST, SUBJECTS = 100, 50, 10
-# Width and ridge of the regression are those that the intents take without data to choose by (finetune.kernel).
-REGRESSED, WIDTH, RIDGE = 200, 1.0, 0.3
-LEAST_SHARE = 0.02  # what any entry has: by what factor a share is above it, as a logarithm, is what is weighed
 MEANING = ("question", "whole", "question_in_context", "whole_in_context")
 SUBJECT = ("subject", "subject_latest", "subject_ever")
 REGRESSION = ("regression", "regression_in_context")
@@ -65,9 +64,12 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """What search is to do without: a question of an entry (0, or an alternative from 1 on), or the whole entry."""
+    """What search is to do without: a question of an entry (0, or an alternative from 1 on), or the whole entry.
 
-    entry_id: str
+    Of no entry: that the same words were asked before.
+    """
+
+    entry_id: str = ""
     question: int | None = None
 
 
@@ -90,10 +92,11 @@ class Asked:
 class Shelf:
     """One snapshot with its indexes; never changed after it is built.
 
-    `with_subject` and `with_alternatives` are the shares of its entries that have a subject, and alternatives.
+    `with_subject` and `with_alternatives` are the shares of its entries that have a subject, and that are known to be
+    asked in other words than their question: they have alternatives or precedents.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, precedents: Precedents | None = None) -> None:
         import numpy as np
 
         self.snapshot = snapshot
@@ -103,7 +106,6 @@ class Shelf:
         self._entries = list(snapshot.entries.values())
         subjects = [entry.subject for entry in self._entries]
         self.with_subject = sum(map(bool, subjects)) / max(1, len(subjects))
-        self.with_alternatives = sum(bool(entry.alternatives) for entry in self._entries) / max(1, len(subjects))
         named = bool(self.with_subject)  # without subjects nothing is looked for by name
         said = [set(words("\n".join(entry.searched_texts))) if named else set() for entry in self._entries]
         categories = [entry.category if named else "" for entry in self._entries]
@@ -118,6 +120,9 @@ class Shelf:
         numbers: dict[str, int] = {}
         texts = (text for entry in self._entries for text in entry.searched_texts)
         self._text_of_row = np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
+        self._before = AskedBefore(precedents, self._places, self._text_of_row[self._starts], self._index.dimension)
+        others = {place for place, entry in enumerate(self._entries) if entry.alternatives}
+        self.with_alternatives = len(others.union(self._before.places.tolist())) / max(1, len(subjects))
         self._allowed_rows = lru_cache(maxsize=2)(self._compute_allowed_rows)
 
     @property
@@ -129,21 +134,18 @@ class Shelf:
         """Return the entries that may answer, with their features."""
         import numpy as np
 
-        allowed = self._allowed_rows(today)
         out = asked.held_out
-        if out is not None:
-            place = self._places[out.entry_id]
-            allowed = allowed.copy()
-            if out.question is None:
-                allowed[self._starts[place] : self._ends[place]] = False
-            else:
-                allowed[self._starts[place] + out.question] = False
+        allowed = self._without(self._allowed_rows(today), out)
         nearest = self._begin_nearest(asked.vectors.mean(axis=0), allowed)
         by_words = self._words(asked.message, out)
         subjects, categories = self._subjects.spoken_of(asked), self._categories.spoken_of(asked)
         recent = [self._places[entry_id] for entry_id in asked.recent if entry_id in self._places]
+        before = self._before.cosines(
+            asked.vectors, allowed[self._ends[self._before.places] - 1], same_words=out != HeldOut()
+        )
         places = [
             _best(by_words, WORDIEST),
+            self._before.places_of_nearest(before, NEAREST),
             self._subjects.places_of_best(subjects.max(axis=0)),
             np.array(recent, np.int64),
             nearest(),
@@ -152,7 +154,7 @@ class Shelf:
         found = found[allowed[self._ends[found] - 1]]  # the row of the whole entry is never held out alone
         values: dict[str, NDArray[np.float32] | NDArray[np.bool_] | float] = {}
         if len(found):
-            cosines, shares = self._compared(asked.vectors, found, allowed)
+            cosines, shares = self._compared(asked.vectors, found, allowed, before)
             values |= zip(MEANING[:2], cosines[:2], strict=True)
             values |= zip(MEANING[2:], cosines[-2:], strict=True)
             values |= zip(REGRESSION, shares[[0, -1]], strict=True)
@@ -167,6 +169,17 @@ class Shelf:
         for name, column in values.items():
             features[:, FEATURES.index(name)] = column
         return Candidates(self._entries, found, features)
+
+    def _without(self, allowed: NDArray[np.bool_], out: HeldOut | None) -> NDArray[np.bool_]:
+        """Return the rows that may be found, without those that are held out."""
+        if out is None or not out.entry_id:
+            return allowed
+        place, left = self._places[out.entry_id], allowed.copy()
+        if out.question is None:
+            left[self._starts[place] : self._ends[place]] = False
+        else:
+            left[self._starts[place] + out.question] = False
+        return left
 
     def _words(self, text: str, out: HeldOut | None) -> NDArray[np.float32]:
         """Return the lexical score of every entry; of the one a question of which is held out, without it."""
@@ -203,13 +216,17 @@ class Shelf:
         return result
 
     def _compared(
-        self, vectors: NDArray[np.float32], places: NDArray[np.int64], allowed: NDArray[np.bool_]
+        self,
+        vectors: NDArray[np.float32],
+        places: NDArray[np.int64],
+        allowed: NDArray[np.bool_],
+        before: NDArray[np.float32],
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Compare k vectors with all texts of n entries.
+        """Compare k vectors with all texts of n entries, of which `before` are the cosines with the precedents.
 
         Returns:
             (2 * k, n): for each vector the cosine of an entry's nearest question or alternative, and of the whole entry.
-            (k, n): for each vector how far all near texts together point at an entry, 0 where they do not.
+            (k, n): for each vector how far all near texts and precedents together point at an entry, 0 where they do not.
         """
         import numpy as np
 
@@ -220,15 +237,21 @@ class Shelf:
         own = self._index.vectors(rows)
         values = np.stack([own @ vector for vector in vectors])
         usable = allowed[rows]
-        weights = np.zeros_like(values)
-        weights[:, usable] = _foreseen(own[usable], values[:, usable], self._text_of_row[rows[usable]])
-        shares = np.add.reduceat(weights, starts, axis=1)
+        known, owners = self._before.nearest_of(before, places)
+        weights = foreseen(
+            np.concatenate([own[usable], self._before.vectors[known]]),
+            np.concatenate([values[:, usable], before[:, known]], axis=1),
+            np.concatenate([self._text_of_row[rows[usable]], len(self._text_of_row) + known]),
+        )
+        of_rows = np.zeros_like(values)
+        of_rows[:, usable], of_known = np.split(weights, [len(weights[0]) - len(known)], axis=1)
+        shares = np.add.reduceat(of_rows, starts, axis=1) + of_known @ owners
         whole = values[:, ends - 1]
         values[:, ~usable] = -1.0
         values[:, ends - 1] = -1.0
         questions = np.maximum.reduceat(values, starts, axis=1)
         best: NDArray[np.float32] = np.stack([questions, whole], axis=1).reshape(-1, len(places))
-        return best.clip(-1.0, 1.0), _above_least(shares)
+        return best.clip(-1.0, 1.0), above_least(shares)
 
     def _compute_allowed_rows(self, today: date) -> NDArray[np.bool_]:
         import numpy as np
@@ -277,20 +300,6 @@ class _Labels:
         return np.asarray(padded[:, self._of[places]])
 
 
-def pointed_at(cosines: NDArray[np.float64], usual: float) -> NDArray[np.float64]:
-    """Return what the regression gives a text at `cosines` (n,) to the message, among many at the cosine `usual` to all."""
-    import numpy as np
-
-    near, others = np.exp(2 * WIDTH * (cosines - 1)), np.exp(2 * WIDTH * (usual - 1))
-    return _above_least((near - others) / (1 + RIDGE - others))
-
-
-def _above_least(shares: NDArray[Any]) -> NDArray[Any]:
-    import numpy as np
-
-    return np.asarray(np.log(shares.clip(LEAST_SHARE) / LEAST_SHARE))
-
-
 def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return where the k highest of `values` above 0 are, highest first; of equal ones the first.
 
@@ -307,30 +316,3 @@ def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     if len(found) < k or not highest:
         found = np.flatnonzero(values > 0)
     return found[np.argsort(-values[found], kind="stable")[:k]]
-
-
-def _foreseen(
-    vectors: NDArray[np.float32], cosines: NDArray[np.float32], texts: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """Return (k, n): how far each of n texts foresees, where k questions are asked, the entry that it stands in.
-
-    Kernel ridge regression (Saunders, Gammerman and Vovk 1998) of the entries on the texts nearest to the questions: texts
-    of other entries that are as near take from each other, and several of one entry add up. What stands in
-    several entries, as the same question about several subjects, counts once and speaks for each of them.
-
-    Args:
-        vectors: (n, dimension) unit vectors of the texts.
-        cosines: (k, n) of each question with each text.
-        texts: (n,) numbers that are the same where the text is.
-    """
-    import numpy as np
-
-    _, first, inverse = np.unique(texts, return_index=True, return_inverse=True)
-    nearest = np.argsort(-cosines[:, first].mean(axis=0), kind="stable")[:REGRESSED]
-    kept = vectors[first[nearest]]
-    gram = np.exp(2 * WIDTH * (kept @ kept.T - 1))  # the distance of unit vectors, squared, is 2 - 2 * cosine
-    gram[np.diag_indices(len(gram))] += RIDGE
-    asked = np.exp(2 * WIDTH * (cosines[:, first[nearest]] - 1))
-    weights = np.zeros((len(cosines), len(first)), np.float32)
-    weights[:, nearest] = np.linalg.solve(gram, asked.T).T
-    return np.asarray(weights[:, inverse])

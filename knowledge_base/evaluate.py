@@ -29,7 +29,7 @@ from knowledge_base.command import (
 from knowledge_base.encoder import load_encoder_of
 from knowledge_base.errors import InputError
 from knowledge_base.queries import Query, read_queries
-from knowledge_base.scorer import FEATURES
+from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.search import KnowledgeBase
 from knowledge_base.snapshots import read_current
 
@@ -55,8 +55,10 @@ class _Found:
     dense: bool
 
 
-def evaluate(knowledge: KnowledgeBase, queries: Sequence[Query]) -> dict[str, float | int]:
-    """Search every judged query and return the figures; a figure without its data is absent.
+def evaluate(
+    knowledge: KnowledgeBase, queries: Sequence[Query], scorer: Scorer | None = None
+) -> dict[str, float | int]:
+    """Search every judged query, with other weights if given, and return the figures; one without its data is absent.
 
     `n` counts the queries with a relevant entry, which the shares and the mean are over.
     """
@@ -65,7 +67,7 @@ def evaluate(knowledge: KnowledgeBase, queries: Sequence[Query]) -> dict[str, fl
     found: list[_Found] = []
     with progress("searching", len(judged)) as advance:
         for query in judged:
-            found.append(_search(knowledge, query))
+            found.append(_search(knowledge, query, scorer or knowledge.scorer))
             advance(1)
     seconds = time.monotonic() - started
     answerable = [result for query, result in zip(judged, found, strict=True) if query.relevant]
@@ -114,9 +116,9 @@ def paired_interval(gain: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _search(knowledge: KnowledgeBase, query: Query) -> _Found:
+def _search(knowledge: KnowledgeBase, query: Query, scorer: Scorer) -> _Found:
     candidates = knowledge.candidates(query.text, history=query.history)
-    hits = candidates.hits(knowledge.scorer, DEPTH)
+    hits = candidates.hits(scorer, DEPTH)
     relevant = set(query.relevant or ())
     rank = next((place for place, hit in enumerate(hits, 1) if hit.entry.id in relevant), 0)
     cosines, right = nearest(candidates.features), candidates.answering(relevant)

@@ -148,6 +148,17 @@ def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: S
     return Scorer(tuple(float(w) for w in found[:-1] / scale), float(found[-1]))
 
 
+def mean_loss(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], scorer: Scorer) -> float:
+    """Return the mean cross-entropy in nats of the right choices, see `fit`; 0 without cases."""
+    import numpy as np
+
+    total = 0.0
+    for features, right in cases:
+        utilities = np.append(scorer.utilities(features), 0.0)
+        total += _log_shares(utilities)[1] - _log_shares(np.where(_with_nothing(right), utilities, -np.inf))[1]
+    return total / max(1, len(cases))
+
+
 def _with_nothing(right: NDArray[np.bool_]) -> NDArray[np.bool_]:
     import numpy as np
 

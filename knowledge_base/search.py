@@ -14,6 +14,7 @@ from knowledge_base.candidates import Asked, Candidates, HeldOut, Shelf
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import SnapshotError
+from knowledge_base.precedents import Precedents
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer
 
 LOGGER = logging.getLogger(__name__)
@@ -27,22 +28,30 @@ class KnowledgeBase:
     subjects most spoken of; a scorer weighs what speaks for each (see `knowledge_base.scorer`).
     """
 
-    def __init__(self, home: Path, encoder: Encoder, *, today: Callable[[], date] = date.today) -> None:
+    def __init__(
+        self,
+        home: Path,
+        encoder: Encoder,
+        precedents: Precedents | None = None,
+        *,
+        today: Callable[[], date] = date.today,
+    ) -> None:
         self._home = home
+        self._precedents = precedents
         self._encoder = encoder
         self._today = today
         self._refreshing = threading.Lock()
         self._refused = ""
-        self._opened = _open(home, encoder)
+        self._opened = _open(home, encoder, precedents)
 
     @classmethod
-    def open(cls, home: Path, encoder: Encoder) -> KnowledgeBase:
-        """Open the current snapshot of a knowledge home.
+    def open(cls, home: Path, encoder: Encoder, precedents: Precedents | None = None) -> KnowledgeBase:
+        """Open the current snapshot of a knowledge home; `precedents` are what customers asked before.
 
         Raises:
             SnapshotError: there is none, it is altered, or it was built with another encoder.
         """
-        return cls(home, encoder)
+        return cls(home, encoder, precedents)
 
     @property
     def home(self) -> Path:
@@ -165,7 +174,7 @@ class KnowledgeBase:
         name = ""
         try:
             name = snapshots.current_id(self._home)
-            opened = _open(self._home, self._encoder)
+            opened = _open(self._home, self._encoder, self._precedents)
         except SnapshotError as error:
             self._report(name, error)
             return False
@@ -178,11 +187,11 @@ class KnowledgeBase:
         self._refused = name
 
 
-def _open(home: Path, encoder: Encoder) -> Shelf:
+def _open(home: Path, encoder: Encoder, precedents: Precedents | None) -> Shelf:
     def parse(folder: Path) -> Shelf:
         snapshot = snapshots.read(folder)
         snapshot.require_encoder(encoder.id, encoder.sha256)
-        return Shelf(snapshot)
+        return Shelf(snapshot, precedents)
 
     return snapshots.while_current(home, parse)
 

@@ -72,12 +72,16 @@ def test_each_question_runs_as_a_customers_message_would(parts: Parts, store: St
     (row,) = store.conversations("ask-multi")
     assert [m.content for m in store.conversation(row.id, "ask-multi")] == [*(text for _, text in before), COST.answer]
     assert third["kind"] == "decline"
-    assert set(first) == {"id", "kind", "reason", "text", "citations", "hits", "probability", "seconds"}
+    assert [one["offered"] for one in (first, second, third)] == [[], [], []]
+    assert set(first) == {"id", "kind", "reason", "text", "citations", "offered", "hits", "probability", "seconds"}
 
 
-def answer(kind: str, text: str, *citations: str, seconds: float = 1.0) -> dict[str, Any]:
+def answer(
+    kind: str, text: str, *citations: str, seconds: float = 1.0, offered: tuple[str, ...] = (), hits: str = ""
+) -> dict[str, Any]:
     return {
-        "kind": kind, "text": text, "citations": list(citations), "seconds": {"read": seconds, "write": 1, "first_text": 9},
+        "kind": kind, "text": text, "citations": list(citations), "offered": list(offered),
+        "hits": [[name, 0.1] for name in hits.split()], "seconds": {"read": seconds, "write": 1, "first_text": 9},
     }  # fmt: skip
 
 
@@ -92,6 +96,22 @@ JUDGED: dict[str, tuple[Query, dict[str, Any], Mapping[str, int]]] = {
     ),
     "refused": (question("a", ("cost",)), answer("decline", "No."), {"refused_answerable": 1}),
     "asked back": (question("a", ("cost",)), answer("ask", "Which?"), {"refused_answerable": 1}),
+    "asked back with the answer among the choices": (
+        question("a", ("cost",)),
+        answer("ask", "Which?", offered=("back", "cost"), hits="back cost"),
+        {"refused_answerable": 1, "offered": 1, "hit_at_5": 1},
+    ),
+    "asked back with others": (
+        question("a", ("cost",)),
+        answer("ask", "Which?", offered=("back", "time"), hits="back time a b c cost"),
+        {"refused_answerable": 1},
+    ),
+    "found first": (
+        question("a", ("cost",)),
+        answer("approved", "So.", "cost", hits="cost back"),
+        {"right": 1, "hit_at_1": 1, "hit_at_5": 1},
+    ),
+    "found where nothing answers": (question("a"), answer("ask", "Which?", offered=("cost",), hits="cost"), {}),
     "answered what nothing answers": (
         question("a"),
         answer("approved", COST.answer, "cost"),
@@ -110,7 +130,10 @@ JUDGED: dict[str, tuple[Query, dict[str, Any], Mapping[str, int]]] = {
         {"unsupported_facts": 1},
     ),
 }
-COUNTS = ("right", "wrong", "refused_answerable", "answered_unanswerable", "invented_citations", "unsupported_facts")
+COUNTS = (
+    "right", "wrong", "refused_answerable", "offered", "hit_at_1", "hit_at_5", "answered_unanswerable",
+    "invented_citations", "unsupported_facts",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("case", JUDGED.values(), ids=JUDGED)
@@ -163,7 +186,12 @@ def test_the_command_writes_a_report_and_the_answers(home: Path, tmp_path: Path)
     ]
     assert ask.main([*command, "--calibration", str(calibration)]) == EXIT_DONE
     found = json.loads(report.read_text(encoding="utf-8"))
-    assert {name: found[name] for name in COUNTS} == {**dict.fromkeys(COUNTS, 0), "right": 1}
+    assert {name: found[name] for name in COUNTS} == {
+        **dict.fromkeys(COUNTS, 0),
+        "right": 1,
+        "hit_at_1": 1,
+        "hit_at_5": 1,
+    }
     rows = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
     assert [(row["id"], row["kind"]) for row in rows] == [("1", "approved"), ("2", "decline")]
 

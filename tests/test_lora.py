@@ -23,14 +23,18 @@ from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file
 from scipy.stats import binomtest
 
+from chatbot.calibration import Calibration
+from chatbot.config import Settings
 from chatbot.engines.bases import WHEELS, Wheel, find_base
 from chatbot.errors import AdapterError, InputError, ModelError
 from chatbot.labels import LabelRows
-from chatbot.model import Adapter, DialogueModel
+from chatbot.model import PRECEDENTS_FILE, Adapter, DialogueModel
+from chatbot.parts import Places, load_parts
 from chatbot.prompt import Renderer
 from chatbot.types import Message
 from finetune import lora
 from finetune.arguments import parse
+from finetune.calibrate import main as calibrate_main
 from finetune.checkpoints import Best, last_complete
 from finetune.data import Labels, lessons, trees
 from finetune.evaluate import main as evaluate_main
@@ -183,6 +187,50 @@ def test_an_adapter_folder_holds_a_plain_lora_adapter_the_labels_and_what_the_ru
     assert sizes.pop("kernel_messages") == sizes.pop("kernel_weights") > 24
     assert sizes == {"intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3, "encoder_examples": 24}
     assert not trained.with_name("adapter.partial").exists()
+
+
+def test_an_adapter_brings_what_entries_answered_in_its_training_part_and_nothing_of_the_others(trained: Path) -> None:
+    parts = json.loads((trained / "run.json").read_text(encoding="utf-8"))["parts"]
+    answered = {row["id"]: row["messages"][0]["content"] for row in conversations() if row["messages"][1]["evidence"]}
+    texts = [answered[name] for name in parts["train"] if name in answered]
+    precedents = Adapter.open(trained).precedents()
+    assert precedents is not None
+    assert list(precedents.answers) == ["back"] * len(texts)
+    assert np.allclose(precedents.vectors, WordEncoder().encode_queries(texts), atol=1e-3)
+
+
+def test_the_bot_searches_with_what_its_adapter_brings(trained: Path, home: Path, tiny_base: Path) -> None:
+    parts = load_parts(Places(home, trained, None, str(tiny_base)), Settings(), lambda _what: None)
+    message = "i want the mirror returned"
+    with_them, without = (
+        KnowledgeBase.open(home, WordEncoder(), precedents) for precedents in (Adapter.open(trained).precedents(), None)
+    )
+    served = parts.knowledge.candidates(message).features
+    assert np.array_equal(served, with_them.candidates(message).features)
+    assert not np.allclose(served, without.candidates(message).features, atol=0.01)
+
+
+def test_a_calibration_weighs_search_by_the_chats_that_the_adapter_learnt_from(
+    trained: Path, home: Path, tiny_base: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--adapter", trained, "--knowledge", home, "--dataset", dataset, "--base", tiny_base]
+    assert calibrate_main([*map(str, flags), "--output_dir", str(tmp_path / "fitted")]) == EXIT_DONE
+    kept = len(Adapter.open(trained).precedents().answers)  # type: ignore[union-attr]
+    assert f"weights of search fitted on {kept} turns" in capsys.readouterr().err
+    calibration = Calibration.load(tmp_path / "fitted")
+    assert calibration.fitted_on["answerable"] > 0
+
+
+def test_an_adapter_whose_precedents_do_not_belong_to_it_is_refused(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path / "adapter")
+    (tmp_path / "adapter" / PRECEDENTS_FILE).write_bytes(b"something else")
+    with pytest.raises(AdapterError, match="was altered"):
+        Adapter.open(tmp_path / "adapter")
+    manifest = json.loads((trained / MANIFEST).read_text(encoding="utf-8"))
+    (tmp_path / "adapter" / MANIFEST).unlink()
+    seal(tmp_path / "adapter", {"kind": "adapter", "base": manifest["base"]})
+    with pytest.raises(AdapterError, match=r"precedents\.safetensors cannot be read.*Train the adapter again"):
+        Adapter.open(tmp_path / "adapter").precedents()
 
 
 def find_sha(adapter: Path) -> str:

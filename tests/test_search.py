@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from sklearn.kernel_ridge import KernelRidge
 
 from knowledge_base import snapshots
-from knowledge_base.candidates import LEAST_SHARE, REGRESSED, RIDGE, WIDTH, _foreseen
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import SnapshotError
 from knowledge_base.lexical import LexicalIndex
+from knowledge_base.regression import LEAST_SHARE, REGRESSED, RIDGE, WIDTH, foreseen
 from knowledge_base.scorer import FEATURES
 from knowledge_base.search import KnowledgeBase
 
@@ -135,7 +135,7 @@ def test_many_near_texts_of_one_entry_say_more_than_a_nearer_one_of_another() ->
     away, _ = np.linalg.qr(away.T)
     cosines = np.array([[0.70, 0.66, 0.66, 0.66]], np.float32)
     texts = (cosines.T * asked + np.sqrt(1 - cosines.T**2) * away.T).astype(np.float32)
-    weights = _foreseen(texts, cosines, np.arange(4))[0]
+    weights = foreseen(texts, cosines, np.arange(4))[0]
     assert weights[1:].sum() > weights[0] > 0
 
 
