@@ -79,7 +79,11 @@ def _faq(
         for text in texts[alternatives + 1 : -HELD_OUT][:answered]
     ]
     said = [chat.messages for chat in chats]
-    vectors = encoder.encode_queries([asked.content for asked, _ in said]) if said else np.zeros((0, encoder.dimension))
+    vectors = (
+        encoder.encode_queries([asked.content for asked, _ in said])
+        if said
+        else np.zeros((0, encoder.dimension), np.float32)
+    )
     precedents = Precedents(vectors, [reply.evidence[0] for _, reply in said])
     learnt = KnowledgeBase.open(home, encoder, precedents)
     judged = [

@@ -140,12 +140,11 @@ def fit_weights(
     cases = chat_cases(knowledge, trained[:: -(-len(trained) // MAX_FITTED) or 1], HeldOut())
     if not any(case.candidates.answering(case.relevant).any() for case in cases):
         return knowledge.scorer
+    say(f"fitting the weights of search on {len(cases):,} turns of the chats that the adapter learnt from")
     fitted = weights.fit([case.judged for case in with_unanswerable(cases)], knowledge.scorer)
     before, after = (weights.mean_loss([case.judged for case in judged], one) for one in (knowledge.scorer, fitted))
-    say(
-        f"weights of search fitted on {len(cases):,} turns of the chats that the adapter learnt from: "
-        f"{'kept' if after < before else 'not kept'}, loss on the questions {after:.3f}, without the fit {before:.3f}"
-    )
+    kept = "kept" if after < before else "not kept"
+    say(f"the fit is {kept}: loss on the held-out questions {after:.3f}, without it {before:.3f}")
     return fitted if after < before else knowledge.scorer
 
 

@@ -124,51 +124,67 @@ def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: S
     import numpy as np
     from scipy.optimize import minimize
 
-    rows = np.concatenate([features for features, _ in cases]).astype(np.float64)
-    spread = rows.std(axis=0)
-    scale = np.where(spread > 1e-6, spread, 1.0)
-    begun = np.append(np.asarray(start.weights) * scale, start.nothing)
+    choices = _Choices.of(cases)
+    spread = np.concatenate([features for features, _ in cases]).astype(np.float64).std(axis=0)
+    scale = np.append(np.where(spread > 1e-6, spread, 1.0), 1.0)
+    scaled = choices.features / scale
+    begun = np.append(np.asarray(start.weights), start.nothing) * scale
 
     def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        total, slope = 0.0, np.zeros_like(values)
-        for features, right in cases:
-            scaled = features / scale
-            utility = scaled @ values[:-1] - values[-1]
-            chosen, log_all = _log_shares(np.append(utility, 0.0))
-            wanted, log_right = _log_shares(np.where(_with_nothing(right), np.append(utility, 0.0), -np.inf))
-            total += log_all - log_right
-            excess = (chosen - wanted)[:-1]
-            slope[:-1] += excess @ scaled
-            slope[-1] -= excess.sum()
+        total, excess = choices.loss(scaled @ values)
         away = values - begun
-        return total + PRIOR_PRECISION / 2 * float(away @ away), slope + PRIOR_PRECISION * away
+        return total + PRIOR_PRECISION / 2 * float(away @ away), scaled.T @ excess + PRIOR_PRECISION * away
 
     bounds = [(None, None) if name in OF_ALL else (0.0, None) for name in FEATURES] + [(None, None)]
-    found = minimize(loss, begun, jac=True, method="L-BFGS-B", bounds=bounds).x
-    return Scorer(tuple(float(w) for w in found[:-1] / scale), float(found[-1]))
+    found = minimize(loss, begun, jac=True, method="L-BFGS-B", bounds=bounds).x / scale
+    return Scorer(tuple(float(w) for w in found[:-1]), float(found[-1]))
 
 
 def mean_loss(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], scorer: Scorer) -> float:
     """Return the mean cross-entropy in nats of the right choices, see `fit`; 0 without cases."""
     import numpy as np
 
-    total = 0.0
-    for features, right in cases:
-        utilities = np.append(scorer.utilities(features), 0.0)
-        total += _log_shares(utilities)[1] - _log_shares(np.where(_with_nothing(right), utilities, -np.inf))[1]
-    return total / max(1, len(cases))
+    if not cases:
+        return 0.0
+    choices = _Choices.of(cases)
+    return choices.loss(choices.features @ np.append(scorer.weights, scorer.nothing))[0] / len(cases)
 
 
-def _with_nothing(right: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    import numpy as np
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """All that is chosen between in n cases, one row each, in each case last nothing.
 
-    return np.append(right, not right.any())
+    `features` is (rows, len(FEATURES) + 1), the last column -1 for what is weighed against nothing, 0 for nothing itself;
+    `right` (rows,) is what answers; case i begins at row `starts[i]`, and row j belongs to case `case[j]`.
+    """
 
+    features: NDArray[np.float64]
+    right: NDArray[np.bool_]
+    starts: NDArray[np.int64]
+    case: NDArray[np.int64]
 
-def _log_shares(utilities: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return the shares of a softmax and the logarithm of its denominator."""
-    import numpy as np
+    @classmethod
+    def of(cls, cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> _Choices:
+        import numpy as np
 
-    highest = utilities.max()
-    odds = np.exp(utilities - highest)
-    return odds / odds.sum(), float(highest + np.log(odds.sum()))
+        counts = np.array([len(right) + 1 for _, right in cases], np.int64)
+        ends = np.cumsum(counts)
+        features = np.zeros((ends[-1], len(FEATURES) + 1))
+        entries = np.ones(ends[-1], np.bool_)
+        entries[ends - 1] = False
+        features[entries, :-1] = np.concatenate([of_case for of_case, _ in cases])
+        features[entries, -1] = -1.0
+        right = np.concatenate([np.append(of_case, not of_case.any()) for _, of_case in cases])
+        return cls(features, right, ends - counts, np.repeat(np.arange(len(counts)), counts))
+
+    def loss(self, utilities: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Return the cross-entropy in nats of the right choices, summed, and its slope by the utilities (rows,)."""
+        import numpy as np
+
+        highest = np.maximum.reduceat(utilities, self.starts)[self.case]
+        highest_right = np.maximum.reduceat(np.where(self.right, utilities, -np.inf), self.starts)[self.case]
+        odds = np.exp(utilities - highest)
+        odds_right = np.where(self.right, np.exp(np.minimum(utilities - highest_right, 0.0)), 0.0)
+        total, total_right = (np.add.reduceat(each, self.starts) for each in (odds, odds_right))
+        loss = np.log(total) + highest[self.starts] - np.log(total_right) - highest_right[self.starts]
+        return float(loss.sum()), odds / total[self.case] - odds_right / total_right[self.case]

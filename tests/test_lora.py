@@ -216,7 +216,7 @@ def test_a_calibration_weighs_search_by_the_chats_that_the_adapter_learnt_from(
     flags = ["--adapter", trained, "--knowledge", home, "--dataset", dataset, "--base", tiny_base]
     assert calibrate_main([*map(str, flags), "--output_dir", str(tmp_path / "fitted")]) == EXIT_DONE
     kept = len(Adapter.open(trained).precedents().answers)  # type: ignore[union-attr]
-    assert f"weights of search fitted on {kept} turns" in capsys.readouterr().err
+    assert f"fitting the weights of search on {kept} turns" in capsys.readouterr().err
     calibration = Calibration.load(tmp_path / "fitted")
     assert calibration.fitted_on["answerable"] > 0
 
