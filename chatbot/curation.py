@@ -18,6 +18,7 @@ from knowledge_base.candidates import REGRESSION
 from knowledge_base.editing import Editor
 from knowledge_base.edits import Edit
 from knowledge_base.entry import Entry, Hit
+from knowledge_base.origins import Origin
 from knowledge_base.regression import pointed_at
 from knowledge_base.scorer import FEATURES, Scorer
 
@@ -59,10 +60,22 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An entry as operators see it, retired or not; `edit` is what operators changed in it."""
+    """An entry as operators see it, retired or not; `edit` is what operators changed in it, `origin` where it comes from."""
 
     entry: Entry
     edit: Edit | None = None
+    origin: Origin | None = None
+
+    @property
+    def source(self) -> str:
+        """What it comes from: what it says itself, or the file that it was read from; "" where neither is known."""
+        return self.entry.source or (self.origin.source if self.origin else "")
+
+    @property
+    def changed(self) -> str:
+        """The day of its last change, ISO 8601: what it says itself, or when that was seen here; "" where neither is known."""
+        seen = self.origin.since if self.origin else self.edit.at if self.edit else ""
+        return (self.entry.updated_at or seen)[:10]
 
     def states(self, today: date) -> Iterator[str]:
         """Yield which of STATES it is in."""
@@ -119,7 +132,8 @@ class Curation:
         parts.knowledge.refresh()
         snapshot = parts.knowledge.snapshot
         retired = {i: Item(edit.entry, edit) for i, edit in snapshot.edits.items() if edit.retired}
-        return {i: Item(entry, snapshot.edits.get(i)) for i, entry in snapshot.entries.items()} | retired
+        origins = snapshot.origins
+        return {i: Item(e, snapshot.edits.get(i), origins.get(i)) for i, e in snapshot.entries.items()} | retired
 
     def search(self, message: str, context: str = "") -> Findings:
         """Search as the bot does for a message, `context` being the customer's message before it."""

@@ -117,7 +117,8 @@ def _written(home: Path, scorer: Scorer) -> str:
     with writing(home):
         held, index = snapshots.open_current(home)
         facts = {"encoder": held.manifest["encoder"], "parent": held.id}
-        return snapshots.write(home, list(held.entries.values()), held.rows, index, facts, scorer, held.edits).id
+        entries, origins = list(held.entries.values()), held.origins
+        return snapshots.write(home, entries, held.rows, index, facts, scorer, held.edits, origins).id
 
 
 def _parser() -> Parser:

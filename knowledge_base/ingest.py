@@ -111,6 +111,7 @@ def ingest(
     prune: bool = False,
     dry_run: bool = False,
     say: Callable[[str], None] = print,
+    files: Mapping[str, str] | None = None,
 ) -> Report:
     """Bring a knowledge home to what the sources say, as a new snapshot if anything changed.
 
@@ -122,6 +123,7 @@ def ingest(
         prune: remove entries that the sources do not hold.
         dry_run: write nothing.
         say: is given each line that tells what is going on.
+        files: the file that each entry was read from, by its id.
 
     Raises:
         InputError: the home holds something else, or another ingestion is writing.
@@ -133,7 +135,7 @@ def ingest(
         before, edits = (held.snapshot.sourced, held.snapshot.edits) if held.snapshot else ({}, {})
         changes = compare(before, sources, prune=prune)
         entries, edits = laid_over(changes.entries, edits)
-        publication = Publication(entries, edits, held.snapshot, encoder, say)
+        publication = Publication(entries, edits, held.snapshot, encoder, say, files)
         up_to_date = held.current and not changes.any and not publication.new
         published = None if up_to_date or dry_run else publication.write(home, load)
     near = near_duplicates(entries)
@@ -202,6 +204,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prune=prune,
         dry_run=arguments.dry_run,
         say=say,
+        files=reading.files,
     )
     if not arguments.dry_run:
         ledger.save()

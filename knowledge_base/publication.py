@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,7 @@ from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError
 from knowledge_base.index import VectorIndex
+from knowledge_base.origins import Before, Origin, origins_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +55,7 @@ class Publication:
         held: the snapshot before, None where there is none.
         encoder: makes the vectors; where it is not the one before, every text is new.
         say: is given each line that tells what is going on.
+        files: the file that an entry was read from, by its id; the others come from where they came from before.
     """
 
     def __init__(
@@ -62,8 +65,10 @@ class Publication:
         held: snapshots.Snapshot | None,
         encoder: Weights,
         say: Callable[[str], None],
+        files: Mapping[str, str] | None = None,
     ) -> None:
         self._entries, self._edits, self._held, self._encoder, self._say = entries, edits, held, encoder, say
+        self._files = files or {}
         self._rows, texts = snapshots.rows_of(entries)
         self._known = self._known_rows()
         self.new = {sha256: text for sha256, text in texts.items() if sha256 not in self._known}
@@ -99,7 +104,7 @@ class Publication:
             "changes": self._changes(),
         }
         scorer = self._held.scorer if self._held else None
-        written = snapshots.write(home, self._entries, self._rows, index, facts, scorer, self._edits)
+        written = snapshots.write(home, self._entries, self._rows, index, facts, scorer, self._edits, self._origins())
         return Published(written, loading, embedding)
 
     def _changes(self) -> dict[str, int]:
@@ -111,6 +116,11 @@ class Publication:
             "changed": sum(before[entry_id] != after[entry_id] for entry_id in after.keys() & before.keys()),
             "removed": len(before.keys() - after.keys()),
         }
+
+    def _origins(self) -> dict[str, Origin]:
+        held, today = self._held, datetime.now(UTC).date().isoformat()
+        before = Before(held.entries, held.origins, str(held.manifest["created"])[:10]) if held else Before()
+        return origins_of(self._entries, self._files, before, today)
 
     def _known_rows(self) -> dict[str, int]:
         """Return where the held index has the vector of a text; nothing where another encoder made it."""

@@ -52,6 +52,7 @@ class Reading:
     suspicious: list[Finding] = field(default_factory=list)
     drafts: int = 0
     places: dict[str, str] = field(default_factory=dict)  # entry id -> file and place, for people
+    files: dict[str, str] = field(default_factory=dict)  # entry id -> name of the file
     parts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (document, heading) -> passages so far
 
     def refuse(self, file: Path, reason: str) -> None:
@@ -155,6 +156,7 @@ class _Files:
         reading = self._reading
         before = len(reading.entries), len(reading.refusals), reading.drafts
         recognised = self._read(path, source, lenient=lenient)
+        reading.files.update((entry.id, source) for entry in reading.entries[before[0] :])
         if recognised and before == (len(reading.entries), len(reading.refusals), reading.drafts):
             reading.warn(f"{path}: the file holds no entry.")
         if reading.drafts > before[2]:

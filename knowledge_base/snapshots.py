@@ -3,7 +3,7 @@
 HOME/CURRENT                          the name of the snapshot in force, replaced by os.replace
 HOME/snapshots/<utc>-<hash8>/         never changed; hash8 is the start of its manifest's sha256
     entries.jsonl  rows.json  index.faiss  lexical.safetensors  scorer.json (where the search was fitted)
-    edits.jsonl (where operators changed entries)  manifest.json
+    edits.jsonl (where operators changed entries)  origins.json  manifest.json
 HOME/ingest.lock                      held by the one process that writes
 HOME/sources.json, quarantine.jsonl   what ingestions remember of documents, and what the last one refused
 """
@@ -26,6 +26,7 @@ from knowledge_base.home import NAME, make_current, names, remove, remove_old
 from knowledge_base.index import VectorIndex
 from knowledge_base.lexical import LexicalIndex, texts_sha256
 from knowledge_base.manifest import MANIFEST, publish, seal, sha256_of, verify
+from knowledge_base.origins import Origin, read_origins, write_origins
 from knowledge_base.scorer import Scorer
 
 T = TypeVar("T")
@@ -33,6 +34,7 @@ FORMAT = 2  # 1 had no lexical index
 SCORER = "scorer.json"
 LEXICAL = "lexical.safetensors"
 EDITS = "edits.jsonl"
+ORIGINS = "origins.json"
 WHAT = "knowledge snapshot"
 
 
@@ -49,7 +51,8 @@ class Snapshot:
     """A verified snapshot.
 
     `sha256` is its manifest's; `rows[i]` says what row i of the index is; `scorer` was fitted for this knowledge, None
-    where the weights that come with Frontdesk serve; `edits` is what operators changed, by the id of the entry.
+    where the weights that come with Frontdesk serve; `edits` is what operators changed, by the id of the entry, and `origins`
+    where each comes from, nothing in snapshots that were made before that was kept.
     """
 
     id: str
@@ -60,6 +63,7 @@ class Snapshot:
     rows: Sequence[Row]
     scorer: Scorer | None = None
     edits: Mapping[str, Edit] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
     @property
     def sourced(self) -> dict[str, Entry]:
@@ -168,13 +172,14 @@ def read(folder: Path, name: str = "") -> Snapshot:
         fitted = folder / SCORER
         scorer = Scorer.from_json(json.loads(fitted.read_text(encoding="utf-8"))) if fitted.exists() else None
         edited = folder / EDITS
-        edits = [Edit.from_json(row) for row in _read_lines(edited)] if edited.exists() else []
+        edits = {edit.entry.id: edit for edit in map(Edit.from_json, _read_lines(edited) if edited.exists() else ())}
+        origins = read_origins(folder / ORIGINS)
     except (ValueError, TypeError, KeyError) as error:
         raise SnapshotError(f"{folder}: the {WHAT} cannot be read ({error}). Ingest again.") from error
     if rows != rows_of(entries)[0]:
         raise SnapshotError(f"{folder}: the rows are not those of the entries. Ingest again.")
     by_id = {entry.id: entry for entry in entries}
-    return Snapshot(name, folder, sha256, manifest, by_id, rows, scorer, {edit.entry.id: edit for edit in edits})
+    return Snapshot(name, folder, sha256, manifest, by_id, rows, scorer, edits, origins)
 
 
 def read_current(home: Path) -> Snapshot:
@@ -253,6 +258,7 @@ def write(
     facts: Mapping[str, Any],
     scorer: Scorer | None = None,
     edits: Mapping[str, Edit] | None = None,
+    origins: Mapping[str, Origin] | None = None,
 ) -> Snapshot:
     """Write a snapshot and make it current; call it inside `writing`.
 
@@ -264,6 +270,7 @@ def write(
         facts: for the manifest; `encoder` is an object with id, sha256 and dimension.
         scorer: how this knowledge is searched, where that was fitted.
         edits: what operators changed, by the id of the entry.
+        origins: where each entry comes from, by its id.
 
     Raises:
         SnapshotError: what was written does not read back as it should; nothing was made current.
@@ -275,6 +282,7 @@ def write(
         _write_lines(partial / "entries.jsonl", (entry.to_json() for entry in entries))
         if edits:
             _write_lines(partial / EDITS, (edit.to_json() for edit in edits.values()))
+        write_origins(partial / ORIGINS, origins or {})
         pairs = [[row.entry_id, row.text_sha256] for row in rows]
         (partial / "rows.json").write_text(json.dumps(pairs, ensure_ascii=False), encoding="utf-8")
         index.write(partial / "index.faiss")
@@ -285,8 +293,8 @@ def write(
         seal(partial, {"format": FORMAT, "created": created.isoformat(), "counts": counts, **facts})
         name = f"{created:%Y%m%dT%H%M%SZ}-{sha256_of(partial / MANIFEST)[:8]}"
         written = check(partial, name)
-        kept = (list(written.entries.values()), list(written.rows), written.scorer, written.edits)
-        if kept != (list(entries), list(rows), scorer, dict(edits or {})):
+        kept = (list(written.entries.values()), list(written.rows), written.scorer, written.edits, written.origins)
+        if kept != (list(entries), list(rows), scorer, dict(edits or {}), dict(origins or {})):
             raise SnapshotError(f"{partial}: what was written does not read back as it was. Nothing was changed.")
         publish(partial, home / "snapshots" / name)
     except BaseException:

@@ -21,7 +21,7 @@ from knowledge_base.errors import InputError, SnapshotError
 from knowledge_base.lexical import LexicalIndex
 from knowledge_base.search import KnowledgeBase
 
-FILES = ["entries.jsonl", "index.faiss", "lexical.safetensors", "manifest.json", "rows.json"]
+FILES = ["entries.jsonl", "index.faiss", "lexical.safetensors", "manifest.json", "origins.json", "rows.json"]
 ENTRIES = [Entry(id=f"e{i}", question=f"Question {i}?", answer=f"Answer {i}, 50 €.") for i in range(20)]
 
 

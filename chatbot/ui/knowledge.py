@@ -113,7 +113,7 @@ class KnowledgePage(Paged):
     def load(self) -> tuple[Any, ...]:
         """Show the first entries and an empty form when the page opens."""
         items = self._curation.items()
-        subjects, sources = ({item.entry.subject for item in items.values()}, {i.entry.source for i in items.values()})
+        subjects, sources = ({item.entry.subject for item in items.values()}, {item.source for item in items.values()})
         choices = [gr.update(choices=[ANY, *sorted(filter(None, known))]) for known in (subjects, sources)]
         told = "" if self._curation.ready else "The knowledge is still being loaded. Load this page again in a moment."
         return *self.first("", ANY, ANY, ANY), *choices, *self._form.shown(None), note(told)
@@ -127,7 +127,7 @@ class KnowledgePage(Paged):
             for item in self._curation.items().values()
             if (state == ANY or state in item.states(today))
             and subject in (ANY, "", item.entry.subject)
-            and source in (ANY, "", item.entry.source)
+            and source in (ANY, "", item.source)
             and _says(item.entry, needle)
         ]
         rows = [_cells(item) for item in fitting[offset : offset + PAGE_ROWS]]
@@ -225,13 +225,12 @@ def _says(entry: Entry, needle: str) -> bool:
 
 def _cells(item: Item) -> list[str]:
     entry = item.entry
-    updated = entry.updated_at[:10] or (item.edit.at[:10] if item.edit else "–")
     return [
         entry.question,
         words.beginning(entry.answer),
         entry.subject,
-        entry.source,
-        updated,
+        item.source,
+        item.changed or "–",
         words.state(item, datetime.now(UTC).date()),
         entry.id,
     ]

@@ -133,8 +133,8 @@ def entry_head(item: Item | None) -> str:
     if item is None:
         return "<h2>New entry</h2>"
     entry, edit = item.entry, item.edit
-    facts = [f"id {entry.id}", f"from {entry.source}" if entry.source else "", entry.heading]
-    facts += [f"last updated {entry.updated_at[:10]}" if entry.updated_at else ""]
+    facts = [f"id {entry.id}", f"from {item.source}" if item.source else "", entry.heading]
+    facts += [f"last changed {item.changed}" if item.changed else ""]
     facts += [f"changed by {edit.by}, {edit.at[:16].replace('T', ' ')} UTC" if edit else ""]
     title = "Retired entry" if edit and edit.retired else "Entry"
     line = " · ".join(escape(fact) for fact in facts if fact)

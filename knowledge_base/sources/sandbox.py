@@ -132,7 +132,9 @@ class Sandbox:
         if len(line) >= LONGEST_ANSWER:
             return {"failed": "its reader gives more text than a file may have"}
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        return {"failed": f"its reader crashed ({cause})"}
+        # Where memory is used up, Python 3.11 crashes now and then in place of raising MemoryError.
+        perhaps = ", perhaps for want of memory" if code == -signal.SIGSEGV else ""
+        return {"failed": f"its reader crashed ({cause}{perhaps})"}
 
 
 def _refused(reason: str) -> Content:
