@@ -142,7 +142,10 @@ def fit_weights(
         return knowledge.scorer
     say(f"fitting the weights of search on {len(cases):,} turns of the chats that the adapter learnt from")
     fitted = weights.fit([case.judged for case in with_unanswerable(cases)], knowledge.scorer)
-    before, after = (weights.mean_loss([case.judged for case in judged], one) for one in (knowledge.scorer, fitted))
+    held_out = [case.judged for case in judged]
+    # How many questions have no answer differs between chats and questions: that is taken from these for both.
+    plain, fitted = (weights.fit_nothing(held_out, one) for one in (knowledge.scorer, fitted))
+    before, after = (weights.mean_loss(held_out, one) for one in (plain, fitted))
     kept = "kept" if after < before else "not kept"
     say(f"the fit is {kept}: loss on the held-out questions {after:.3f}, without it {before:.3f}")
     return fitted if after < before else knowledge.scorer

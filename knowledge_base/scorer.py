@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ DEFAULTS = Path(__file__).with_name("scorer.json")
 # How firmly a fit holds to the weights it starts from: a standard deviation of one, in units in which a feature has a
 # standard deviation of one. With a few dozen queries the start matters, with some hundred it hardly does.
 PRIOR_PRECISION = 1.0
+FURTHEST = 10.0  # nats: odds of 20,000 to 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,15 @@ def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: S
     bounds = [(None, None) if name in OF_ALL else (0.0, None) for name in FEATURES] + [(None, None)]
     found = minimize(loss, begun, jac=True, method="L-BFGS-B", bounds=bounds).x / scale
     return Scorer(tuple(float(w) for w in found[:-1]), float(found[-1]))
+
+
+def fit_nothing(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], scorer: Scorer) -> Scorer:
+    """Return the weights as they are, with what speaks for nothing as makes the right choices likeliest, see `fit`."""
+    from scipy.optimize import minimize_scalar
+
+    near = (scorer.nothing - FURTHEST, scorer.nothing + FURTHEST)
+    found = minimize_scalar(lambda nothing: mean_loss(cases, replace(scorer, nothing=nothing)), bounds=near)
+    return replace(scorer, nothing=float(found.x)) if cases else scorer
 
 
 def mean_loss(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], scorer: Scorer) -> float:

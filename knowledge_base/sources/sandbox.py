@@ -133,7 +133,7 @@ class Sandbox:
             return {"failed": "its reader gives more text than a file may have"}
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         # Where memory is used up, Python 3.11 crashes now and then in place of raising MemoryError.
-        perhaps = ", perhaps for want of memory" if code == -signal.SIGSEGV else ""
+        perhaps = ", perhaps for want of memory" if code in (-signal.SIGSEGV, -signal.SIGABRT) else ""
         return {"failed": f"its reader crashed ({cause}{perhaps})"}
 
 
