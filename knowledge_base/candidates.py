@@ -238,11 +238,16 @@ class Shelf:
         values = np.stack([own @ vector for vector in vectors])
         usable = allowed[rows]
         known, owners = self._before.nearest_of(before, places)
-        weights = foreseen(
-            np.concatenate([own[usable], self._before.vectors[known]]),
-            np.concatenate([values[:, usable], before[:, known]], axis=1),
-            np.concatenate([self._text_of_row[rows[usable]], len(self._text_of_row) + known]),
-        )
+        texts = np.concatenate([self._text_of_row[rows[usable]], len(self._text_of_row) + known])
+        of_text = np.flatnonzero(usable)
+
+        def vectors_of(at: NDArray[np.int64]) -> NDArray[np.float32]:
+            found = np.empty((len(at), own.shape[1]), np.float32)
+            ours = at < len(of_text)
+            found[ours], found[~ours] = own[of_text[at[ours]]], self._before.vectors[known[at[~ours] - len(of_text)]]
+            return found
+
+        weights = foreseen(np.concatenate([values[:, usable], before[:, known]], axis=1), texts, vectors_of)
         of_rows = np.zeros_like(values)
         of_rows[:, usable], of_known = np.split(weights, [len(weights[0]) - len(known)], axis=1)
         shares = np.add.reduceat(of_rows, starts, axis=1) + of_known @ owners

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ LEAST_SHARE = 0.02  # what any entry has: by what factor a share is above it, as
 
 
 def foreseen(
-    vectors: NDArray[np.float32], cosines: NDArray[np.float32], texts: NDArray[np.int64]
+    cosines: NDArray[np.float32], texts: NDArray[np.int64], vectors: Callable[[NDArray[np.int64]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
     """Return (k, n): how far each of n texts foresees, where k questions are asked, the entry that it stands in.
 
@@ -23,20 +24,22 @@ def foreseen(
     several entries, as the same question about several subjects, counts once and speaks for each of them.
 
     Args:
-        vectors: (n, dimension) unit vectors of the texts.
         cosines: (k, n) of each question with each text.
         texts: (n,) numbers that are the same where the text is.
+        vectors: gives the (m, dimension) unit vectors of the texts at m places.
     """
     import numpy as np
+    from scipy.linalg import solve
 
     _, first, inverse = np.unique(texts, return_index=True, return_inverse=True)
     nearest = np.argsort(-cosines[:, first].mean(axis=0), kind="stable")[:REGRESSED]
-    kept = vectors[first[nearest]]
+    kept = vectors(first[nearest])
     gram = np.exp(2 * WIDTH * (kept @ kept.T - 1))  # the distance of unit vectors, squared, is 2 - 2 * cosine
     gram[np.diag_indices(len(gram))] += RIDGE
     asked = np.exp(2 * WIDTH * (cosines[:, first[nearest]] - 1))
     weights = np.zeros((len(cosines), len(first)), np.float32)
-    weights[:, nearest] = np.linalg.solve(gram, asked.T).T
+    if len(nearest):
+        weights[:, nearest] = solve(gram, asked.T, overwrite_a=True, check_finite=False, assume_a="pos").T
     return np.asarray(weights[:, inverse])
 
 

@@ -51,7 +51,7 @@ OWNERS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("sklearn", "cleanlab", "matplotlib", "presidio_analyzer", "datasketch", "tensorboard"), ("finetune",)
     ),
-    "scipy": ("finetune", "knowledge_base.scorer", "knowledge_base.subjects"),
+    "scipy": ("finetune", "knowledge_base.regression", "knowledge_base.scorer", "knowledge_base.subjects"),
     "bm25s": ("knowledge_base.lexical",),
     **dict.fromkeys(("fastapi", "starlette", "uvicorn"), ("chatbot.web", "chatbot.ui", "app")),
 }

@@ -135,7 +135,7 @@ def test_many_near_texts_of_one_entry_say_more_than_a_nearer_one_of_another() ->
     away, _ = np.linalg.qr(away.T)
     cosines = np.array([[0.70, 0.66, 0.66, 0.66]], np.float32)
     texts = (cosines.T * asked + np.sqrt(1 - cosines.T**2) * away.T).astype(np.float32)
-    weights = foreseen(texts, cosines, np.arange(4))[0]
+    weights = foreseen(cosines, np.arange(4), lambda places: texts[places])[0]
     assert weights[1:].sum() > weights[0] > 0
 
 
