@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chatbot.web.cookies import Operators
     from knowledge_base.entry import Entry
 
-_ENTRIES = ["Question", "Answer", "Subject", "Source", "Updated", "State", "Id"]
+_ENTRIES = ["Question", "Answer", "Subject", "Source", "Changed", "State", "Id"]
 _HITS = ["Entry", "Answers with", "Why", "Id"]
 _GAPS = ["Asked", "Times", "Last", "Also asked as", "Nearest entry", "Answers with", "Message"]
 _IN_USE = "The knowledge is being changed by somebody else at this moment. Your text is kept here: save it again soon."
@@ -60,7 +60,7 @@ class KnowledgePage(Paged):
             subject = gr.Dropdown([ANY], value=ANY, label="Subject", min_width=130, allow_custom_value=True)
             source = gr.Dropdown([ANY], value=ANY, label="Source", min_width=130, allow_custom_value=True)
         self._filters = [text, state, subject, source]
-        self._entries = table(_ENTRIES, "fd-entries", ["27%", "25%", "10%", "11%", "10%", "11%", "6%"], max_height=520)
+        self._entries = table(_ENTRIES, "fd-entries", ["25%", "20%", "12%", "12%", "15%", "11%", "5%"], max_height=520)
         with gr.Row(elem_id="fd-pages"):
             self._back = gr.Button("← Back", size="sm", scale=0, min_width=100)
             self._place = gr.Markdown(elem_id="fd-place", sanitize_html=True)
