@@ -69,6 +69,11 @@ class KnowledgeBase:
         return self._encoder
 
     @property
+    def precedents(self) -> Precedents | None:
+        """What customers asked before, where it is known."""
+        return self._precedents
+
+    @property
     def snapshot_id(self) -> str:
         """Name of the snapshot in use."""
         return self._opened.snapshot.id
