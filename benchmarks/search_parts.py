@@ -32,6 +32,7 @@ PARTS = {  # each with those before it
     "meaning, weighed": MEANING,
     "all near texts together": ("regression",),
     "words": ("words",),
+    "words like them": ("wording",),
     "the message before": CONTEXT,
     "subjects": SUBJECT,
     "categories": CATEGORY,

@@ -66,6 +66,10 @@ class Recorded:
         """Return the vectors of texts."""
         return self.encode(texts)
 
+    def encode_words(self, words: Sequence[str]) -> Vectors:
+        """Refuse: words were not recorded."""
+        raise NotImplementedError
+
 
 class Recording(Recorded):
     """Asks another encoder for what it has not been told of, and keeps it."""
@@ -79,6 +83,10 @@ class Recording(Recorded):
         if text not in self.of:
             self.of[text] = self._encoder.encode_query(text)
         return self.of[text]
+
+    def encode_words(self, words: Sequence[str]) -> Vectors:
+        """Return the vectors of words; looking them up is a part of search."""
+        return self._encoder.encode_words(words)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.calibration import Calibration, Logistic, evidence_features, pointed
+from chatbot.calibration import Calibration, Logistic, evidence_features, log_odds, pointed
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
 from knowledge_base import scorer as weights
 from knowledge_base.candidates import HeldOut
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 SEARCHED_ENTRIES = 5
 MAX_READ = 1000  # questions whose entries the model reads, some a second
+FLATTEST = 0.01  # a slope by log-odds below which scores say nothing
 MAX_FITTED = 1000  # chats by whose turns search is weighed, each searched for in some hundredths of a second
 
 
@@ -164,18 +165,19 @@ def threshold(judged: Sequence[tuple[float, bool]], max_error: float) -> float |
 
 
 def worthwhile(judged: Sequence[tuple[float, bool]]) -> float | None:
-    """Return the lowest score from which on right rows outnumber wrong ones by most; None if they never do.
+    """Return the score from which on a row is likelier right than wrong; None if no row is.
 
-    For a question back: an offer of two entries, none of which answers, costs what a useful offer gains.
+    For a question back: an offer of two entries, none of which answers, costs what a useful offer gains. The score is where
+    a logistic regression on the log-odds of the scores crosses one half: all rows place it, not the few beside it.
     """
-    best, best_gain, gain = None, 0, 0
-    ordered = sorted(judged, key=lambda row: -row[0])
-    for place, (score, right) in enumerate(ordered, start=1):
-        gain += 1 if right else -1
-        last_of_score = place == len(ordered) or ordered[place][0] < score
-        if last_of_score and gain > best_gain:
-            best, best_gain = score, gain
-    return best
+    scores, labels = [score for score, _ in judged], [right for _, right in judged]
+    if all(labels) or not any(labels):
+        return min(scores) if scores and labels[0] else None
+    curve = _logistic([[log_odds(score)] for score in scores], labels)
+    if curve.weights[0] < FLATTEST:
+        return min(scores) if 2 * sum(labels) > len(labels) else None
+    crossing = 1 / (1 + math.exp(min(weights.FURTHEST, curve.bias / curve.weights[0])))
+    return crossing if crossing <= max(scores) else None
 
 
 def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:

@@ -16,6 +16,7 @@ from knowledge_base.regression import above_least, foreseen
 from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.snapshots import Snapshot
 from knowledge_base.subjects import Names, Vocabulary, latest
+from knowledge_base.wording import Wording
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,13 +97,19 @@ class Shelf:
     asked in other words than their question: they have alternatives or precedents.
     """
 
-    def __init__(self, snapshot: Snapshot, precedents: Precedents | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        encode_words: Callable[[Sequence[str]], NDArray[np.float32]],
+        precedents: Precedents | None = None,
+    ) -> None:
         import numpy as np
 
         self.snapshot = snapshot
         self._index = snapshot.read_index()
         self._index.prepare()
         self._lexical = snapshot.read_lexical()
+        self._wording = Wording(self._lexical, encode_words)
         self._entries = list(snapshot.entries.values())
         subjects = [entry.subject for entry in self._entries]
         self.with_subject = sum(map(bool, subjects)) / max(1, len(subjects))
@@ -159,6 +166,7 @@ class Shelf:
             values |= zip(MEANING[2:], cosines[-2:], strict=True)
             values |= zip(REGRESSION, shares[[0, -1]], strict=True)
             values["words"] = by_words[found]
+            values["wording"] = self._wording.scores(asked.message, found, self._instead(out))
             values["context_words"] = self._words(asked.context, out)[found] if asked.context else 0.0
             values["recent"] = np.isin(found, recent)
             values |= zip(SUBJECT, self._subjects.of_places(subjects, found), strict=True)
@@ -184,12 +192,17 @@ class Shelf:
     def _words(self, text: str, out: HeldOut | None) -> NDArray[np.float32]:
         """Return the lexical score of every entry; of the one a question of which is held out, without it."""
         scores = self._lexical.scores(text)
-        if out is not None and out.question is not None:
-            place = self._places[out.entry_id]
-            texts = self._entries[place].searched_texts
-            left = texts[: out.question] + texts[out.question + 1 :]
-            scores[place] = self._lexical.score(text, "\n".join(left))
+        for place, left in self._instead(out).items():
+            scores[place] = self._lexical.score(text, left)
         return scores
+
+    def _instead(self, out: HeldOut | None) -> dict[int, str]:
+        """Return what is left of the entry of which a question is held out, by its place."""
+        if out is None or out.question is None:
+            return {}
+        place = self._places[out.entry_id]
+        texts = self._entries[place].searched_texts
+        return {place: "\n".join(texts[: out.question] + texts[out.question + 1 :])}
 
     def _begin_nearest(
         self, vector: NDArray[np.float32], allowed: NDArray[np.bool_]

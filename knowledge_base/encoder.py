@@ -61,6 +61,9 @@ class Encoder(Protocol):
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the unit vectors of what customers wrote, (n, dimension) float32."""
 
+    def encode_words(self, words: Sequence[str]) -> Vectors:
+        """Return a unit vector for each single word, (n, any size) float32, 0 for one it knows nothing of; thousands a second."""
+
 
 @dataclass(frozen=True, slots=True)
 class EncoderFolder:
@@ -115,6 +118,7 @@ class _SentenceTransformerEncoder:
         with _no_progress_bars():
             self._model = _load(located)
         self.dimension = int(self._model.get_embedding_dimension() or 0)
+        self._of_piece, self._unknown_piece = _pieces(self._model, located.id)
         self._lock = threading.Lock()  # a fast tokenizer raises "Already borrowed" when two threads use it at once
         self._query = lru_cache(maxsize=REMEMBERED_QUERIES)(self._encode_query)
 
@@ -146,6 +150,24 @@ class _SentenceTransformerEncoder:
                 advance(len(chunk))
         return vectors
 
+    def encode_words(self, words: Sequence[str]) -> Vectors:
+        """Return for each word the mean of what the model begins with for its pieces, as a unit vector, (n, size) float32."""
+        import numpy as np
+
+        vectors = np.zeros((len(words), self._of_piece.shape[1]), np.float32)
+        for row, pieces in enumerate(self._pieces(words) if words else ()):
+            if pieces and self._unknown_piece not in pieces:
+                mean = self._of_piece[pieces].mean(axis=0)
+                vectors[row] = mean / max(float(np.linalg.norm(mean)), 1e-9)
+        return vectors
+
+    def _pieces(self, words: Sequence[str]) -> list[list[int]]:
+        tokenizer = self._model.tokenizer
+        with self._lock:
+            if callable(tokenizer):
+                return list(tokenizer(list(words), add_special_tokens=False)["input_ids"])
+            return [found.ids for found in tokenizer.encode_batch(list(words), add_special_tokens=False)]
+
     def encode_query(self, text: str) -> Vectors:
         """Return the unit vector of a query; the last few hundred are remembered."""
         return self._query(text)
@@ -176,6 +198,18 @@ def _load(located: EncoderFolder) -> Any:
             f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no reason given'}). "
             "Install or download it again."
         ) from error
+
+
+def _pieces(model: Any, name: str) -> tuple[Vectors, int | None]:
+    """Return the table of what a model begins with for each piece of a word, and which of them stands for what is unknown."""
+    from torch.nn import Embedding, EmbeddingBag
+
+    tables = [module.weight for module in model.modules() if isinstance(module, Embedding | EmbeddingBag)]
+    if not tables:
+        raise EncoderError(f"{name}: expected a model that reads text, got one without pieces of words. Name another.")
+    tokenizer = model.tokenizer  # transformers' own, or for tables of words alone a bare one
+    unknown = tokenizer.unk_token_id if callable(tokenizer) else tokenizer.token_to_id("[UNK]")
+    return max(tables, key=len).detach().float().numpy(), unknown
 
 
 def _in_wheel(name: str) -> EncoderFolder:

@@ -160,6 +160,13 @@ class LexicalIndex:
         )
         return total / self._weight(1)
 
+    def rarity(self, word: str) -> float:
+        """Return how much a word tells, as a share of what one tells that stands in one text only."""
+        number = self.words.get(word)
+        return self._weight(0 if number is None else int(self.starts[number + 1] - self.starts[number])) / self._weight(
+            1
+        )
+
     def _known(self, query: str) -> dict[str, int]:
         """Return the numbers of the words of a query that are indexed."""
         return {word: self.words[word] for word in words(query) if word in self.words}

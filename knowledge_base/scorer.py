@@ -25,6 +25,7 @@ FEATURES = (
     "regression",  # how far all texts near the message point at it together, as a logarithm
     "regression_in_context",
     "words",  # BM25 of the message
+    "wording",  # how much of the message it says, each word by the likest one, see `knowledge_base.wording`
     "context_words",  # BM25 of the customer's message before it
     "recent",  # 1 where the entry was cited in one of the last two replies
     "subject",  # how far its subject is named in the message

@@ -196,7 +196,7 @@ def _open(home: Path, encoder: Encoder, precedents: Precedents | None) -> Shelf:
     def parse(folder: Path) -> Shelf:
         snapshot = snapshots.read(folder)
         snapshot.require_encoder(encoder.id, encoder.sha256)
-        return Shelf(snapshot, precedents)
+        return Shelf(snapshot, encoder.encode_words, precedents)
 
     return snapshots.while_current(home, parse)
 

@@ -50,6 +50,9 @@ class HashEncoder:
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._vector(text) for text in texts])
 
+    def encode_words(self, words: Sequence[str]) -> NDArray[np.float32]:
+        return np.stack([self._vector(word) for word in words]) if words else np.empty((0, self.dimension), np.float32)
+
     def _vector(self, text: str) -> NDArray[np.float32]:
         seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
         vector = np.random.default_rng(seed).standard_normal(self.dimension)

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -54,17 +55,30 @@ def test_the_threshold_is_the_lowest_score_from_which_few_enough_are_wrong(
     assert threshold(judged, max_error) == (min(fitting) if fitting else None)
 
 
+def test_a_question_back_is_worth_it_from_where_it_helps_more_customers_than_it_bothers() -> None:
+    chance = Random(0)  # noqa: S311
+    for even in (0.3, 0.6):
+        likely = Logistic((1.5,), -1.5 * log_odds(even))
+        scores = [chance.random() for _ in range(2000)]
+        judged = [(score, chance.random() < likely([log_odds(score)])) for score in scores]
+        assert worthwhile(judged) == pytest.approx(even, abs=0.05)
+
+
 @given(judged=rows)
-def test_a_question_back_is_worth_it_from_the_score_that_helps_most_customers_on_balance(
+def test_a_question_back_is_never_worth_it_where_none_helps_and_always_where_all_do(
     judged: list[tuple[float, bool]],
 ) -> None:
-    def gain(least: float) -> int:
-        return sum(1 if right else -1 for score, right in judged if score >= least)
-
+    scores = [score for score, _ in judged]
+    assert worthwhile([(score, False) for score in scores]) is None
+    assert worthwhile([(score, True) for score in scores]) == (min(scores) if scores else None)
     found = worthwhile(judged)
-    most = max((gain(score) for score, _ in judged), default=0)
-    assert (found is None) == (most <= 0)
-    assert found is None or gain(found) == most
+    assert found is None or 0 <= found <= max(scores)
+
+
+@pytest.mark.parametrize(("right", "wanted"), [(9, 0.4), (3, None)])
+def test_scores_that_say_nothing_offer_all_or_none(right: int, wanted: float | None) -> None:
+    judged = [(score, number < right) for score in (0.4, 0.8) for number in range(12)]
+    assert worthwhile(judged) == wanted
 
 
 def save(calibration: Calibration, folder: Path) -> Path:

@@ -21,6 +21,7 @@ from knowledge_base.lexical import LexicalIndex
 from knowledge_base.regression import LEAST_SHARE, REGRESSED, RIDGE, WIDTH, foreseen
 from knowledge_base.scorer import FEATURES
 from knowledge_base.search import KnowledgeBase
+from knowledge_base.wording import Wording
 
 TODAY = date(2026, 6, 15)
 
@@ -55,7 +56,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
 
 WEIGHTS = {
     "question": 3.0, "whole": 2.0, "question_in_context": 1.5, "whole_in_context": 1.0, "regression": 0.8,
-    "regression_in_context": 0.6, "words": 1.0, "context_words": 0.5, "recent": 0.7,
+    "regression_in_context": 0.6, "words": 1.0, "context_words": 0.5, "recent": 0.7, "wording": 0.4,
 }  # fmt: skip
 SCORER = scorer_of(1.0, **WEIGHTS)
 
@@ -73,13 +74,16 @@ def by_hand(entries: list[Entry], message: str, context: str, recent: list[str])
     targets = np.eye(len(shown))[owners[nearest]]
     regression = KernelRidge(alpha=RIDGE, kernel="rbf", gamma=WIDTH).fit(np.concatenate(rows)[nearest], targets)
     shares = np.log(np.maximum(regression.predict(queries), LEAST_SHARE) / LEAST_SHARE)
+    wording = Wording(lexical, encoder.encode_words).scores(
+        message, np.array([entries.index(entry) for entry in shown])
+    )
     features = {}
     for number, (entry, own) in enumerate(zip(shown, rows, strict=True)):
         cosines = own @ queries.T  # the last row is the whole entry
         words = [float(lexical.scores(text)[entries.index(entry)]) if text else 0.0 for text in (message, context)]
         values = (
             cosines[:-1, 0].max(), cosines[-1, 0], cosines[:-1, 1].max(), cosines[-1, 1], *shares[:, number], *words,
-            entry.id in recent,
+            entry.id in recent, wording[number],
         )  # fmt: skip
         features[entry.id] = {name: float(value) for name, value in zip(WEIGHTS, values, strict=True)}
     return features

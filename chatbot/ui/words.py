@@ -70,6 +70,7 @@ FEATURES: Mapping[str, str] = {
     "regression": "All texts and past questions near the message point at it",
     "regression_in_context": "All texts and past questions near it and the message before point at it",
     "words": "It shares words",
+    "wording": "It says the words or others like them",
     "context_words": "It shares words with the message before",
     "recent": "It was just cited",
     "subject": "Its subject is named",

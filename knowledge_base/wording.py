@@ -1,0 +1,78 @@
+"""Which entries say what a message says, be it in other words: each word of it beside the likest one of an entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from knowledge_base.lexical import LexicalIndex, words
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SAMPLE = 100  # texts, evenly spread, that stand for any text of the collection
+REMEMBERED_WORDS = 1000  # with how like them every other is; most of what customers write is the same few hundred
+MOST_WORDS = 256  # of a message; an encoder does not read further either
+
+
+class Wording:
+    """The words of a collection of texts, with their vectors; never changed after it is built.
+
+    A word of a message is worth as much as it is rare, times its cosine with the likest word of a text beyond what the texts
+    have in common with it: a word that every text knows something like tells nothing, and one that no text does speaks
+    for none. The sum over a message says how much of it a text answers to. So misspelt and inflected words count for
+    something, where BM25 sees none. The relaxed word mover's distance, too, moves each word to the likest one (Kusner et al.
+    2015, "From Word Embeddings To Document Distances").
+    """
+
+    def __init__(self, lexical: LexicalIndex, vectors_of: Callable[[Sequence[str]], NDArray[np.float32]]) -> None:
+        """Take the words of an index; `vectors_of` gives n words (n, size) unit vectors, 0 where it knows none."""
+        import numpy as np
+
+        self._lexical, self._vectors_of = lexical, vectors_of
+        count, texts = len(lexical.words), np.arange(lexical.count)
+        vectors = vectors_of(sorted(lexical.words, key=lexical.words.__getitem__)) if count else np.zeros((0, 1))
+        # The last number is that of no word: like nothing, and said by every text, so that none is empty.
+        self._vectors = np.concatenate([vectors, np.zeros((1, vectors.shape[1]))]).astype(np.float32)
+        numbers = np.repeat(np.arange(count), np.diff(lexical.starts[: count + 1]))
+        said_by = np.concatenate([lexical.places, texts])
+        self._said = np.append(numbers, np.full(len(texts), count))[np.argsort(said_by, kind="stable")]
+        self._ends = np.cumsum(np.bincount(said_by, minlength=len(texts)))
+        self._likeness = lru_cache(maxsize=REMEMBERED_WORDS)(self._compute_likeness)
+        self._usual = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(np.int64)) if len(texts) else texts
+
+    def scores(
+        self, message: str, places: NDArray[np.int64], instead: Mapping[int, str] | None = None
+    ) -> NDArray[np.float32]:
+        """Return how far each text at `places` (n,) says what a message says, (n,), in words that one text alone has.
+
+        `instead` are other words of some texts, by their places.
+        """
+        import numpy as np
+
+        asked = list(dict.fromkeys(words(message)))[:MOST_WORDS]
+        if not asked or not len(places) or not self._lexical.words:
+            return np.zeros(len(places), np.float32)
+        likeness = np.stack([self._likeness(word) for word in asked])
+        texts = np.concatenate([places, self._usual])
+        counts = np.diff(self._ends, prepend=0)[texts]
+        begins = np.cumsum(counts) - counts
+        said = self._said[np.repeat(self._ends[texts] - counts - begins, counts) + np.arange(counts.sum())]
+        likest = np.maximum.reduceat(likeness[:, said], begins, axis=1)
+        for place, text in (instead or {}).items():
+            numbers = [self._lexical.words[word] for word in words(text) if word in self._lexical.words]
+            likest[:, texts == place] = likeness[:, [*numbers, -1]].max(axis=1, keepdims=True)
+        excess = likest[:, : len(places)] - likest[:, len(places) :].mean(axis=1, keepdims=True)
+        rarity = np.array([self._lexical.rarity(word) for word in asked], np.float32)
+        return np.asarray(rarity @ excess)
+
+    def _compute_likeness(self, word: str) -> NDArray[np.float32]:
+        """Return how like a word each known one is, (words + 1,): 1 for itself, also where it has no vector."""
+        import numpy as np
+
+        likeness = np.asarray(self._vectors @ self._vectors_of([word])[0])
+        if word in self._lexical.words:
+            likeness[self._lexical.words[word]] = 1.0
+        return likeness
