@@ -38,8 +38,9 @@ class Wording:
         self._vectors = np.concatenate([vectors, np.zeros((1, vectors.shape[1]))]).astype(np.float32)
         numbers = np.repeat(np.arange(count), np.diff(lexical.starts[: count + 1]))
         said_by = np.concatenate([lexical.places, texts])
-        self._said = np.append(numbers, np.full(len(texts), count))[np.argsort(said_by, kind="stable")]
-        self._ends = np.cumsum(np.bincount(said_by, minlength=len(texts)))
+        self._said = np.append(numbers, np.full(len(texts), count))[np.argsort(said_by, kind="stable")].astype(np.int32)
+        self._counts = np.bincount(said_by, minlength=len(texts))
+        self._starts = np.cumsum(self._counts) - self._counts
         self._likeness = lru_cache(maxsize=REMEMBERED_WORDS)(self._compute_likeness)
         self._usual = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(np.int64)) if len(texts) else texts
 
@@ -57,9 +58,9 @@ class Wording:
             return np.zeros(len(places), np.float32)
         likeness = np.stack([self._likeness(word) for word in asked])
         texts = np.concatenate([places, self._usual])
-        counts = np.diff(self._ends, prepend=0)[texts]
+        counts = self._counts[texts]
         begins = np.cumsum(counts) - counts
-        said = self._said[np.repeat(self._ends[texts] - counts - begins, counts) + np.arange(counts.sum())]
+        said = self._said[np.repeat(self._starts[texts] - begins, counts) + np.arange(counts.sum())]
         likest = np.maximum.reduceat(likeness[:, said], begins, axis=1)
         for place, text in (instead or {}).items():
             numbers = [self._lexical.words[word] for word in words(text) if word in self._lexical.words]
