@@ -17,8 +17,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.calibration import Calibration, Logistic, evidence_features, log_odds, pointed
+from chatbot.calibration import Calibration, evidence_features, pointed
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
+from finetune.thresholds import logistic, threshold, worthwhile
 from knowledge_base import scorer as weights
 from knowledge_base.candidates import HeldOut
 from knowledge_base.command import (
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 SEARCHED_ENTRIES = 5
 MAX_READ = 1000  # questions whose entries the model reads, some a second
-FLATTEST = 0.01  # a slope by log-odds below which scores say nothing
 MAX_FITTED = 1000  # chats by whose turns search is weighed, each searched for in some hundredths of a second
 
 
@@ -152,34 +152,6 @@ def fit_weights(
     return fitted if after < before else knowledge.scorer
 
 
-def threshold(judged: Sequence[tuple[float, bool]], max_error: float) -> float | None:
-    """Return the lowest score from which on at most `max_error` of the rows are wrong; None if there is none."""
-    ordered = sorted(judged, key=lambda row: -row[0])
-    best, wrong = None, 0
-    for place, (score, right) in enumerate(ordered, start=1):
-        wrong += not right
-        last_of_score = place == len(ordered) or ordered[place][0] < score
-        if last_of_score and wrong <= max_error * place:
-            best = score
-    return best
-
-
-def worthwhile(judged: Sequence[tuple[float, bool]]) -> float | None:
-    """Return the score from which on a row is likelier right than wrong; None if no row is.
-
-    For a question back: an offer of two entries, none of which answers, costs what a useful offer gains. The score is where
-    a logistic regression on the log-odds of the scores crosses one half: all rows place it, not the few beside it.
-    """
-    scores, labels = [score for score, _ in judged], [right for _, right in judged]
-    if all(labels) or not any(labels):
-        return min(scores) if scores and labels[0] else None
-    curve = _logistic([[log_odds(score)] for score in scores], labels)
-    if curve.weights[0] < FLATTEST:
-        return min(scores) if 2 * sum(labels) > len(labels) else None
-    crossing = 1 / (1 + math.exp(min(weights.FURTHEST, curve.bias / curve.weights[0])))
-    return crossing if crossing <= max(scores) else None
-
-
 def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
     """Read next step and scope at every customer's message of held-out chats."""
     from finetune.data import human_action
@@ -222,7 +194,7 @@ def _with_evidence(draft: Calibration, model: DialogueModel, cases: Sequence[Cas
             advance(1)
     if len({right for _, right in rows}) < 2:
         return draft
-    evidence = _logistic([features for features, _ in rows], [right for _, right in rows])
+    evidence = logistic([features for features, _ in rows], [right for _, right in rows])
     scored = [(evidence(features), right) for features, right in rows]
     given = [(math.inf, case.right(1)) for case in approved[::every]]
     grounded = threshold([*given, *scored], max_error)
@@ -237,19 +209,6 @@ def _top(case: Case) -> float:
 
 def _nearest(hits: Sequence[Hit]) -> float:
     return sum(hit.probability for hit in hits[:2])
-
-
-def _logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Logistic:
-    """Fit a logistic regression; weights are on the features' own scale."""
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(np.asarray(features))
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(np.asarray(features)), labels)
-    weights = model.coef_[0] / scaler.scale_
-    bias = float(model.intercept_[0] - (weights * scaler.mean_).sum())
-    return Logistic(tuple(float(w) for w in weights), bias)
 
 
 def _read_queries(names: Sequence[str]) -> tuple[list[Query], list[Refusal]]:

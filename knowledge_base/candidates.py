@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence, Set
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from knowledge_base.bearers import Bearers, best_of
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.lexical import words
 from knowledge_base.precedents import AskedBefore, Precedents
 from knowledge_base.regression import above_least, foreseen
 from knowledge_base.scorer import FEATURES, Scorer
 from knowledge_base.snapshots import Snapshot
-from knowledge_base.subjects import Names, Vocabulary, latest
+from knowledge_base.subjects import Vocabulary
 from knowledge_base.wording import Wording
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Entries that are scored exactly: the nearest by meaning, those by words, and all of the subjects most spoken of.
-NEAREST, WORDIEST, SUBJECTS = 100, 50, 10
+NEAREST, WORDIEST = 100, 50
 MEANING = ("question", "whole", "question_in_context", "whole_in_context")
 SUBJECT = ("subject", "subject_latest", "subject_ever")
 REGRESSION = ("regression", "regression_in_context")
@@ -117,7 +117,7 @@ class Shelf:
         said = [set(words("\n".join(entry.searched_texts))) if named else set() for entry in self._entries]
         categories = [entry.category if named else "" for entry in self._entries]
         vocabulary = Vocabulary({*subjects, *categories})
-        self._subjects, self._categories = (_Labels(labels, said, vocabulary) for labels in (subjects, categories))
+        self._subjects, self._categories = (Bearers(labels, said, vocabulary) for labels in (subjects, categories))
         self._places = {entry.id: place for place, entry in enumerate(self._entries)}
         # The rows of an entry follow each other, as the snapshot has them; the last is the whole entry.
         of_entry = [len(entry.searched_texts) for entry in self._entries]
@@ -145,13 +145,15 @@ class Shelf:
         allowed = self._without(self._allowed_rows(today), out)
         nearest = self._begin_nearest(asked.vectors.mean(axis=0), allowed)
         by_words = self._words(asked.message, out)
-        subjects, categories = self._subjects.spoken_of(asked), self._categories.spoken_of(asked)
+        subjects, categories = (
+            names.spoken_of(asked.message, asked.said) for names in (self._subjects, self._categories)
+        )
         recent = [self._places[entry_id] for entry_id in asked.recent if entry_id in self._places]
         before = self._before.cosines(
             asked.vectors, allowed[self._ends[self._before.places] - 1], same_words=out != HeldOut()
         )
         places = [
-            _best(by_words, WORDIEST),
+            best_of(by_words, WORDIEST),
             self._before.places_of_nearest(before, NEAREST),
             self._subjects.places_of_best(subjects.max(axis=0)),
             np.array(recent, np.int64),
@@ -277,60 +279,3 @@ class Shelf:
         allowed = [entry.visibility == "public" and entry.is_valid_on(today) for entry in self._entries]
         rows: NDArray[np.bool_] = np.array(allowed, dtype=np.bool_)[self._place_of_row]
         return rows
-
-
-class _Labels:
-    """Which of a few names each entry bears: its subject, or its category; no name is the place -1."""
-
-    def __init__(self, labels: Sequence[str], said: Sequence[Set[str]], vocabulary: Vocabulary) -> None:
-        import numpy as np
-
-        found = list(dict.fromkeys(filter(None, labels)))
-        together: dict[str | int, set[str]] = defaultdict(set)  # the words of all entries of a name, or of one without
-        for place, (label, of_entry) in enumerate(zip(labels, said, strict=True)):
-            together[label or place].update(of_entry, words(label))
-        self.names = Names(found, together.values(), vocabulary)
-        numbers = {name: number for number, name in enumerate(found)}
-        self._of = np.array([numbers.get(label, -1) for label in labels], np.int64)
-        order = np.argsort(self._of, kind="stable")
-        self._bearers = np.split(order, np.searchsorted(self._of[order], np.arange(len(found) + 1)))[1:]
-
-    def spoken_of(self, asked: Asked) -> NDArray[np.float32]:
-        """Return (3, names): how far each is named in the message, was last spoken of before, and was ever named before."""
-        import numpy as np
-
-        before = [self.names.mentions(text) for text in asked.said]
-        ever = np.max(before, axis=0) if before else np.zeros(len(self.names.names), np.float32)
-        return np.stack([self.names.mentions(asked.message), latest(before) if before else ever, ever])
-
-    def places_of_best(self, spoken: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the places of all entries of the names most spoken of."""
-        import numpy as np
-
-        best = _best(spoken, SUBJECTS)
-        return np.concatenate([self._bearers[number] for number in best]) if len(best) else best
-
-    def of_places(self, spoken: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return (3, n): what `spoken_of` gave for the name of each entry; 0 without a name."""
-        import numpy as np
-
-        padded = np.concatenate([spoken, np.zeros((len(spoken), 1), np.float32)], axis=1)
-        return np.asarray(padded[:, self._of[places]])
-
-
-def _best(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Return where the k highest of `values` above 0 are, highest first; of equal ones the first.
-
-    Few are high where a message has a rare word, and finding them takes a fraction of ordering all that share a common one.
-    """
-    import numpy as np
-
-    highest = float(values.max(initial=0.0))
-    share = 0.5
-    found = np.flatnonzero(values >= share * highest)
-    while len(found) < k and share > 0.01:
-        share /= 2
-        found = np.flatnonzero(values >= share * highest)
-    if len(found) < k or not highest:
-        found = np.flatnonzero(values > 0)
-    return found[np.argsort(-values[found], kind="stable")[:k]]

@@ -18,9 +18,10 @@ from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, 
 from chatbot.errors import CalibrationError
 from chatbot.model import Adapter
 from chatbot.types import EvidenceReading, Message
-from finetune.calibrate import fit, threshold, worthwhile
+from finetune.calibrate import fit
 from finetune.cases import chat_cases
 from finetune.records import Transcript
+from finetune.thresholds import threshold, worthwhile
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of

@@ -1,0 +1,77 @@
+"""Which entries bear a name, and which names a conversation speaks of."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence, Set
+from typing import TYPE_CHECKING
+
+from knowledge_base.lexical import words
+from knowledge_base.subjects import Names, Vocabulary, latest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUBJECTS = 10  # names all entries of which are looked at, those most spoken of
+
+
+class Bearers:
+    """Which of a few names each entry bears: its subject, or its category.
+
+    `names` are all of them; an entry without a name has the place -1 among them.
+    """
+
+    def __init__(self, labels: Sequence[str], said: Sequence[Set[str]], vocabulary: Vocabulary) -> None:
+        """Take the name of each entry, or "", and the words that it says."""
+        import numpy as np
+
+        found = list(dict.fromkeys(filter(None, labels)))
+        together: dict[str | int, set[str]] = defaultdict(set)  # the words of all entries of a name, or of one without
+        for place, (label, of_entry) in enumerate(zip(labels, said, strict=True)):
+            together[label or place].update(of_entry, words(label))
+        self.names = Names(found, together.values(), vocabulary)
+        numbers = {name: number for number, name in enumerate(found)}
+        self._of = np.array([numbers.get(label, -1) for label in labels], np.int64)
+        order = np.argsort(self._of, kind="stable")
+        self._bearers = np.split(order, np.searchsorted(self._of[order], np.arange(len(found) + 1)))[1:]
+
+    def spoken_of(self, message: str, said: Sequence[str]) -> NDArray[np.float32]:
+        """Return (3, names): how far each is named in the message, was last spoken of before, and was ever named before."""
+        import numpy as np
+
+        before = [self.names.mentions(text) for text in said]
+        ever = np.max(before, axis=0) if before else np.zeros(len(self.names.names), np.float32)
+        return np.stack([self.names.mentions(message), latest(before) if before else ever, ever])
+
+    def places_of_best(self, spoken: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the places of all entries of the names most spoken of."""
+        import numpy as np
+
+        best = best_of(spoken, SUBJECTS)
+        return np.concatenate([self._bearers[number] for number in best]) if len(best) else best
+
+    def of_places(self, spoken: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return (3, n): what `spoken_of` gave for the name of each entry; 0 without a name."""
+        import numpy as np
+
+        padded = np.concatenate([spoken, np.zeros((len(spoken), 1), np.float32)], axis=1)
+        return np.asarray(padded[:, self._of[places]])
+
+
+def best_of(values: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Return where the k highest of `values` above 0 are, highest first; of equal ones the first.
+
+    Few are high where a message has a rare word, and finding them takes a fraction of ordering all that share a common one.
+    """
+    import numpy as np
+
+    highest = float(values.max(initial=0.0))
+    share = 0.5
+    found = np.flatnonzero(values >= share * highest)
+    while len(found) < k and share > 0.01:
+        share /= 2
+        found = np.flatnonzero(values >= share * highest)
+    if len(found) < k or not highest:
+        found = np.flatnonzero(values > 0)
+    return found[np.argsort(-values[found], kind="stable")[:k]]
