@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE = 100  # texts, evenly spread, that stand for any text of the collection
-REMEMBERED_WORDS = 1000  # with how like them every other is; most of what customers write is the same few hundred
+MOST_COMPARED = 30_000  # words, the most frequent; what is rarer in a large collection is mostly codes and slips
+REMEMBERED_BYTES = 1 << 24  # of how like words are: most of what customers write is the same few hundred
 MOST_WORDS = 256  # of a message; an encoder does not read further either
 
 
@@ -33,15 +34,18 @@ class Wording:
 
         self._lexical, self._vectors_of = lexical, vectors_of
         count, texts = len(lexical.words), np.arange(lexical.count)
-        vectors = vectors_of(sorted(lexical.words, key=lexical.words.__getitem__)) if count else np.zeros((0, 1))
-        # The last number is that of no word: like nothing, and said by every text, so that none is empty.
-        self._vectors = np.concatenate([vectors, np.zeros((1, vectors.shape[1]))]).astype(np.float32)
-        numbers = np.repeat(np.arange(count), np.diff(lexical.starts[: count + 1]))
+        in_texts = np.diff(lexical.starts[: count + 1])
+        self._compared = np.argsort(-in_texts, kind="stable")[:MOST_COMPARED]
+        spelt = sorted(lexical.words, key=lexical.words.__getitem__)
+        self._vectors = vectors_of([spelt[number] for number in self._compared])
+        # The number `count` is that of no word: like nothing, and said by every text, so that none is empty.
+        numbers = np.append(np.repeat(np.arange(count), in_texts), np.full(len(texts), count))
         said_by = np.concatenate([lexical.places, texts])
-        self._said = np.append(numbers, np.full(len(texts), count))[np.argsort(said_by, kind="stable")].astype(np.int32)
+        self._said = numbers[np.argsort(said_by, kind="stable")].astype(np.int32)
         self._counts = np.bincount(said_by, minlength=len(texts))
         self._starts = np.cumsum(self._counts) - self._counts
-        self._likeness = lru_cache(maxsize=REMEMBERED_WORDS)(self._compute_likeness)
+        remembered = max(MOST_WORDS, REMEMBERED_BYTES // (4 * (count + 1)))
+        self._likeness = lru_cache(maxsize=remembered)(self._compute_likeness)
         self._usual = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(np.int64)) if len(texts) else texts
 
     def scores(
@@ -70,10 +74,11 @@ class Wording:
         return np.asarray(rarity @ excess)
 
     def _compute_likeness(self, word: str) -> NDArray[np.float32]:
-        """Return how like a word each known one is, (words + 1,): 1 for itself, also where it has no vector."""
+        """Return how like a word each known one is, (words + 1,): 1 for itself, also where its vector is not kept."""
         import numpy as np
 
-        likeness = np.asarray(self._vectors @ self._vectors_of([word])[0])
+        likeness = np.zeros(len(self._lexical.words) + 1, np.float32)
+        likeness[self._compared] = self._vectors @ self._vectors_of([word])[0]
         if word in self._lexical.words:
             likeness[self._lexical.words[word]] = 1.0
         return likeness

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -36,13 +36,15 @@ def vectors_of(asked: Sequence[str]) -> NDArray[np.float32]:
     return np.array(rows, np.float32).reshape(-1, 26)
 
 
-def by_hand(texts: Sequence[str], message: str) -> list[float]:
-    """Compute the scores of all texts, the plain way."""
+def by_hand(texts: Sequence[str], message: str, left_out: Set[str] = frozenset()) -> list[float]:
+    """Compute the scores of all texts, the plain way; words that are left out are like themselves only."""
     said = [set(words(text)) for text in texts]
     known = set().union(*said)
 
     def like(word: str, other: str) -> float:
-        return 1.0 if word == other else float(vectors_of([word])[0] @ vectors_of([other])[0])
+        if word == other or other in left_out:
+            return float(word == other)
+        return float(vectors_of([word])[0] @ vectors_of([other])[0])
 
     def weight(count: int) -> float:
         return math.log(1 + (len(texts) - count + 0.5) / (count + 0.5))
@@ -62,6 +64,16 @@ def test_scores_are_those_of_comparing_every_word_with_every_other(texts: list[s
     places = np.arange(len(texts))
     assert wording.scores(message, places) == pytest.approx(by_hand(texts, message), abs=1e-5)
     assert wording.scores(message, places[::-1]) == pytest.approx(by_hand(texts, message)[::-1], abs=1e-5)
+
+
+def test_words_that_are_too_many_to_compare_count_where_they_are_said_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["lamp days", "lamps return", "refund the lamp", "lamp"]
+    places = np.arange(len(texts))
+    for compared, left_out in ((0, set(WORDS)), (1, {*WORDS} - {"lamp"})):
+        monkeypatch.setattr("knowledge_base.wording.MOST_COMPARED", compared)
+        wording = Wording(LexicalIndex.build(texts), vectors_of)
+        for message in ("refunds", "refund", "lump days"):
+            assert wording.scores(message, places) == pytest.approx(by_hand(texts, message, left_out), abs=1e-5)
 
 
 def test_other_words_of_a_text_count_in_place_of_its_own() -> None:
