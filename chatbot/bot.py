@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from chatbot import policy, writer
+from chatbot import policy, readings, writer
 from chatbot.errors import BusyError, TurnError
 from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding, said_before
 from knowledge_base.entry import Entry, Hit
@@ -47,11 +47,15 @@ class Parts:
 
 @dataclass(slots=True)
 class Turn:
-    """What is known of a turn while it runs; `seconds` goes from step to duration."""
+    """What is known of a turn while it runs; `seconds` goes from step to duration.
+
+    `recent` are the entries that the last two replies cited, `picked` the one that the message picks of those offered.
+    """
 
     id: str
     messages: tuple[Message, ...]
     recent: tuple[str, ...]
+    picked: str | None = None
     understanding: Understanding = field(default_factory=Understanding)
     hits: Sequence[Hit] = ()
     evidence: EvidenceReading = field(default_factory=EvidenceReading)
@@ -186,7 +190,8 @@ class Bot:
         said = tuple(Message(m.role, m.content, author=m.author) for m in before)
         replies = [m for m in before if m.role == "assistant"][-2:]
         recent = tuple(dict.fromkeys(citation.entry_id for m in replies for citation in m.citations))
-        return Turn(self._store.begin_turn(message.id), said, recent)
+        picked = readings.picked(replies[-1].options, message.content) if replies else None
+        return Turn(self._store.begin_turn(message.id), said, recent, picked)
 
     def _write(self, parts: Parts, turn: Turn, cancelled: Event) -> Iterator[Reply]:
         """Yield the growing reply; when the time of a turn is up, writing is cancelled and what was shown is kept."""
@@ -214,17 +219,18 @@ class Bot:
 def _find(parts: Parts, turn: Turn, settings: Settings) -> Sequence[Hit]:
     """Search for the last message in its conversation, with the fitted weights where there is a calibration.
 
-    Where the likeliest intent is set to be answered by one entry only, no other entry is a hit.
+    Where the likeliest intent is set to be answered by one entry only, no other entry is a hit but one that was picked.
     """
     hits = parts.knowledge.search(
         turn.messages[-1].content,
         history=said_before(turn.messages, -1),
-        recent=turn.recent,
+        recent=(*turn.recent, turn.picked) if turn.picked else turn.recent,
         k=SEARCHED_ENTRIES,
         scorer=parts.scorer,
     )
     likeliest = settings.intents.get(next(iter(turn.understanding.intent), ""))
-    return [hit for hit in hits if hit.entry.id == likeliest.entry] if likeliest and likeliest.strict else hits
+    meant = {likeliest.entry, turn.picked} if likeliest and likeliest.strict else None
+    return [hit for hit in hits if hit.entry.id in meant] if meant else hits
 
 
 def _decide(parts: Parts, turn: Turn) -> Decision:
@@ -238,7 +244,9 @@ def _decide(parts: Parts, turn: Turn) -> Decision:
         return turn.evidence
 
     reads = read_evidence if model else None
-    return policy.decide(turn.understanding, turn.hits, parts.calibration, reads, turn.messages[-1].content)
+    return policy.decide(
+        turn.understanding, turn.hits, parts.calibration, reads, turn.messages[-1].content, turn.picked
+    )
 
 
 def _trace(parts: Parts, turn: Turn) -> dict[str, Any]:

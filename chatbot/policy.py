@@ -1,7 +1,8 @@
 """What kind of reply a turn gets: a pure function of what was understood, found and fitted.
 
-The order is from the surest ground to none: small talk, an approved entry, a wish for a person, matters of
-others, a reply written from entries, a question back, and at last the word that we cannot help.
+The order is from the surest ground to none: what was picked of what was offered, small talk, an approved entry, a
+wish for a person, matters of others, a reply written from entries, a question back, and at last the word that we
+cannot help.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from chatbot.calibration import Calibration, evidence_features
+from chatbot.readings import NONE
 from chatbot.types import Decision, EvidenceReading, Understanding
 from knowledge_base.entry import Hit
 
@@ -21,6 +23,7 @@ def decide(
     calibration: Calibration | None,
     read_evidence: Callable[[], EvidenceReading] | None = None,
     message: str = "",
+    picked: str | None = None,
 ) -> Decision:
     """Return the decision for a turn.
 
@@ -30,7 +33,13 @@ def decide(
         calibration: the fitted numbers; without them no answer is certain, and the nearest entries are offered.
         read_evidence: has the model read the entries; asked only where it matters; None without an adapter.
         message: what the customer wrote; without a calibration only an entry's own question is answered.
+        picked: what the message picks of the readings offered before, see `readings.picked`.
     """
+    if picked == NONE:
+        return Decision("decline", "none_picked")
+    meant = next((hit.entry for hit in hits if hit.entry.id == picked), None)
+    if meant:  # nothing is surer than what customers say they mean
+        return Decision("approved" if meant.approved else "grounded", "reading_picked", (meant.id,))
     if calibration is None:
         return _uncalibrated(hits, message)
     best = hits[0] if hits else None

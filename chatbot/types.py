@@ -13,11 +13,13 @@ KINDS: tuple[Kind, ...] = ("approved", "grounded", "ask", "act", "chat", "offer"
 
 Reason = Literal[
     "entry_answers",  # approved: one approved entry answers with the fitted certainty
+    "reading_picked",  # approved or grounded: the customer picked this entry of those offered; it is sent or quoted
     "evidence_supports",  # grounded: the model read the entries and wrote from them, the gate agreed
     "evidence_quoted",  # grounded: what the model wrote did not pass the gate, so the entry itself is quoted
     "unclear",  # ask: two readings are likely, neither is certain
     "small_talk",  # chat: no fact is asked for
     "nothing_fits",  # decline: no entry answers
+    "none_picked",  # decline: the customer means none of the entries that were offered
     "out_of_scope",  # decline: not a matter of this company
     "person_wanted",  # decline: the customer asks for a person; the contact is shown
     "model_failed",  # decline: a part failed while answering; the contact is shown
@@ -92,10 +94,14 @@ class Citation:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """A quick reply: `label` stands on the button, `value` is sent as the customer's next message."""
+    """A quick reply: `label` stands on the button, `value` is sent as the customer's next message.
+
+    `entry_id` is the entry that it stands for, "" where it stands for none of those offered, None where that was not kept.
+    """
 
     label: str
     value: str
+    entry_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,14 @@ from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from chatbot import gate
+from chatbot import gate, readings
 from chatbot.phrases import phrase
-from chatbot.types import Citation, Decision, Message, Option, Reply
+from chatbot.types import Citation, Decision, Message, Reply
 from knowledge_base.entry import Entry
 
 if TYPE_CHECKING:
     from chatbot.config import Settings
     from chatbot.model import DialogueModel
-
-MAX_OPTIONS = 2
 
 
 def write(
@@ -34,23 +32,17 @@ def write(
     blank = Reply("", kind=decision.kind, reason=decision.reason)
     if decision.kind == "approved":
         yield replace(blank, text=entries[0].answer, citations=(cite(1, entries[0]),))
+    elif decision.reason == "reading_picked":
+        asked = " ".join([message.content for message in messages if message.role == "user"][-2:])
+        yield _quoted(blank, entries[0], asked)
     elif decision.kind == "grounded" and model is not None:
         yield from grounded(blank, messages, entries, model, settings, cancelled)
     elif decision.kind in ("chat", "ask") and not entries and model is not None:
         yield from _ungrounded(blank, messages, model, settings, cancelled)
     elif decision.kind == "ask":
-        options = tuple(_option(entry, settings) for entry in entries[:MAX_OPTIONS])
-        yield replace(blank, text=phrase("which", settings.languages), options=options)
+        yield replace(blank, text=phrase("which", settings.languages), options=readings.offered(entries, settings))
     else:
         yield declined(decision, settings)
-
-
-def _option(entry: Entry, settings: Settings) -> Option:
-    """Return a reading as a button: the title of the intent that the entry is set to answer, else its question."""
-    intent = settings.intents.get(entry.intent)
-    titles = intent.title if intent and intent.entry == entry.id else {}
-    title = next((titles[language] for language in settings.languages if language in titles), entry.question)
-    return Option(title, entry.question)
 
 
 def declined(decision: Decision, settings: Settings) -> Reply:
@@ -61,7 +53,7 @@ def declined(decision: Decision, settings: Settings) -> Reply:
 
 def cite(number: int, entry: Entry) -> Citation:
     """Return an entry as a numbered source."""
-    return Citation(number, entry.id, entry.question, entry.answer, entry.url)
+    return Citation(number, entry.id, entry.title, entry.answer, entry.url)
 
 
 def grounded(
@@ -99,10 +91,14 @@ def grounded(
         yield declined(Decision("decline", "nothing_fits"), settings)
     elif watch.violation is not None or not passed:
         entry = shown[(watch.number or 1) - 1]
-        quoted = gate.quote(entry, messages[-1].content)
-        yield replace(blank, text=quoted, reason="evidence_quoted", citations=(cite(1, entry),))
+        yield replace(_quoted(blank, entry, messages[-1].content), reason="evidence_quoted")
     else:
         yield _cited(blank, passed, shown)
+
+
+def _quoted(blank: Reply, entry: Entry, asked: str) -> Reply:
+    """Return what an entry says of what was asked, as it stands."""
+    return replace(blank, text=gate.quote(entry, asked), citations=(cite(1, entry),))
 
 
 class _Writing:

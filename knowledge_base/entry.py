@@ -55,6 +55,13 @@ class Entry:
         return (*(_without(self.subject, text) for text in (self.question, *self.alternatives)), whole)
 
     @property
+    def title(self) -> str:
+        """What tells people which entry it is: its question, or the headings over a passage, and its subject."""
+        above = self.heading.casefold().endswith(self.question.casefold())
+        title = self.heading if above else self.question
+        return title if self.subject.casefold() in title.casefold() else f"{title} ({self.subject})"
+
+    @property
     def sha256(self) -> str:
         """Hash of the whole content; equal content has an equal hash."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -241,8 +241,17 @@ def check(folder: Path, name: str = "") -> Snapshot:
 
 
 def intact(home: Path) -> Snapshot | None:
-    """Return the newest snapshot that verifies, for repair; None where there is none."""
-    for name in reversed(names(home)):
+    """Return a snapshot that verifies, for repair; None where there is none.
+
+    It is the newest of those up to the one in force; what is newer was rolled back, and serves only if nothing else does.
+    """
+    held = names(home)
+    try:
+        current = current_id(home)
+        until = held.index(current) + 1
+    except (SnapshotError, ValueError):  # which one was in force, or when, is not known
+        until = len(held)
+    for name in (*reversed(held[:until]), *held[until:]):
         try:
             return read(home / "snapshots" / name)
         except (SnapshotError, OSError):

@@ -145,9 +145,54 @@ def test_small_talk_asking_back_and_declining(shop: Shop) -> None:
     shop.engine.probabilities = {"support": {"none": 0.95}}
     asked = shop.ask("delivery of the lamp")[-1]
     assert asked.kind == "ask"
-    assert len(asked.options) == 2
+    assert [option.entry_id for option in asked.options] == ["cost", "back", ""]
     declined = shop.ask("boats")[-1]
     assert (declined.kind, declined.reason, declined.contact) == ("decline", "nothing_fits", CONTACT)
+
+
+NEVER = replace(FITTED, thresholds={**FITTED.thresholds, "approved": 1.1, "grounded": 1.1})
+
+
+@pytest.mark.parametrize("pick", ["Can I return the lamp?", "can i return the lamp", "The second one, please."])
+def test_a_reading_that_is_picked_is_answered_however_unsure_search_is(
+    make_shop: Callable[..., Shop], pick: str
+) -> None:
+    shop = make_shop(calibration=NEVER)
+    asked = shop.ask("delivery of the lamp")[-1]
+    assert [option.entry_id for option in asked.options] == ["cost", "back", ""]
+    answered = shop.ask(pick, shop.conversation())[-1]
+    assert (answered.text, answered.kind, answered.reason) == (BACK.answer, "approved", "reading_picked")
+    assert [citation.entry_id for citation in answered.citations] == ["back"]
+    assert shop.store.unanswered(9) == []
+    again = shop.ask(BACK.question, shop.conversation())[-1]
+    assert again.kind == "ask"  # it is not what the last reply offered
+
+
+def test_a_passage_that_is_picked_is_quoted_without_the_model(make_shop: Callable[..., Shop]) -> None:
+    shop = make_shop(calibration=NEVER)
+    asked = shop.ask("how long for the parcel to travel to me")[-1]
+    shop.engine.text = "[1] A parcel travels 5 days."
+    picked = next(option for option in asked.options if option.entry_id == "time")
+    quoted = shop.ask(picked.value, shop.conversation())[-1]
+    assert (quoted.text, quoted.kind, quoted.reason) == (TIME.answer, "grounded", "reading_picked")
+
+
+@pytest.mark.parametrize("pick", ["None of these", "neither"])
+def test_who_means_none_of_the_readings_gets_the_contact_and_asked_in_vain(
+    make_shop: Callable[..., Shop], pick: str
+) -> None:
+    shop = make_shop(calibration=NEVER)
+    shop.ask("delivery of the lamp")
+    declined = shop.ask(pick, shop.conversation())[-1]
+    assert (declined.kind, declined.reason, declined.contact) == ("decline", "none_picked", CONTACT)
+    assert [question.content for question in shop.store.unanswered(9)] == ["delivery of the lamp"]
+
+
+def test_a_picked_entry_that_is_gone_meanwhile_is_no_answer(make_shop: Callable[..., Shop]) -> None:
+    shop = make_shop(calibration=NEVER)
+    shop.ask("delivery of the lamp")
+    fill(shop.home, [COST, TIME], WordEncoder(), prune=True)
+    assert shop.ask(BACK.question, shop.conversation())[-1].reason != "reading_picked"
 
 
 def test_without_an_adapter_and_a_calibration_it_answers_what_stands_in_the_knowledge(

@@ -21,7 +21,7 @@ from knowledge_base.errors import InputError
 from knowledge_base.home import names
 from knowledge_base.index import VectorIndex
 from knowledge_base.search import KnowledgeBase
-from knowledge_base.snapshots import current_id, main
+from knowledge_base.snapshots import current_id, intact, main
 
 
 def shelf(answer: str, count: int = 3) -> list[Entry]:
@@ -206,3 +206,15 @@ def test_what_is_internal_or_over_never_comes_back_also_after_a_rollback(tmp_pat
     told(tmp_path, "rollback")
     assert serving.refresh()
     assert {hit.entry.id for hit in serving.search("Question 1?", recent=recent, k=9)} == {"e0", "e1", "e2"}
+
+
+def test_what_was_rolled_back_repairs_a_damaged_snapshot_only_where_nothing_older_is_whole(home: Path) -> None:
+    first, second, third = names(home)
+    told(home, "rollback")
+    (home / "snapshots" / second / "index.faiss").write_bytes(b"x")
+    assert getattr(intact(home), "id", None) == first
+    (home / "snapshots" / first / "index.faiss").write_bytes(b"x")
+    assert getattr(intact(home), "id", None) == third
+    told(home, "rollback", "--to", third)
+    (home / "snapshots" / third / "index.faiss").write_bytes(b"x")
+    assert intact(home) is None

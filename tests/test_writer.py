@@ -20,6 +20,7 @@ from knowledge_base.entry import Entry
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.", url="https://shop.example/cost")
 TIME = Entry("time", "How long does it take?", "Delivery takes 3 days. It is tracked.")
+NONE = Option("None of these", "None of these", "")
 SETTINGS = Settings(contact="Write to help@shop.example.", company="Lumen", hours="9:00 to 17:00")
 ASKED = (Message("user", "delivery?"),)
 GROUNDED = Decision("grounded", "evidence_supports", ("cost", "time"), 0.9)
@@ -200,7 +201,11 @@ def test_stopped_small_talk_shows_no_half_sentence(scripted: tuple[DialogueModel
 def test_asking_back_offers_the_two_readings_as_buttons() -> None:
     (reply,) = written(Decision("ask", "unclear", ("cost", "time")), [COST, TIME, COST])
     assert reply.text == PHRASES["en"]["which"]
-    assert reply.options == (Option(COST.question, COST.question), Option(TIME.question, TIME.question))
+    assert reply.options == (
+        Option(COST.question, COST.question, "cost"),
+        Option(TIME.question, TIME.question, "time"),
+        NONE,
+    )
     assert reply.contact == ""
 
 
@@ -210,7 +215,11 @@ def test_an_entry_that_an_intent_is_set_to_stands_on_its_button_under_the_title_
     )
     entries = [replace(COST, intent="price"), replace(TIME, intent="time")]
     (reply,) = written(Decision("ask", "unclear", ("cost", "time")), entries, settings=settings)
-    assert reply.options == (Option("Prices", COST.question), Option(TIME.question, TIME.question))
+    assert reply.options == (
+        Option("Prices", COST.question, "cost"),
+        Option(TIME.question, TIME.question, "time"),
+        NONE,
+    )
 
 
 @pytest.mark.parametrize("reason", ["nothing_fits", "out_of_scope", "person_wanted"])

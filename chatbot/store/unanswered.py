@@ -7,8 +7,10 @@ from typing import TypeVar
 from sqlalchemy import ScalarSelect, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from chatbot.readings import picked
 from chatbot.store.records import UnansweredQuestion
 from chatbot.store.tables import MessageTable, TurnTable
+from chatbot.types import Option
 
 T = TypeVar("T")
 _NO_ENTRY = or_(
@@ -39,8 +41,8 @@ def find(session: Session, limit: int) -> list[UnansweredQuestion]:
     )
     return [
         UnansweredQuestion(message_id, content, asked_at, said if author == "human" else "")
-        for message_id, content, asked_at, options, chosen, author, said in session.execute(query)
-        if chosen not in [option["value"] for option in options]  # a reading that was picked found its entry
+        for message_id, content, asked_at, options, following, author, said in session.execute(query)
+        if not picked([Option(**option) for option in options], following or "")  # what was picked is an answer
     ]
 
 

@@ -27,11 +27,13 @@ KINDS: Mapping[str, str] = {
 }
 REASONS: Mapping[str, str] = {
     "entry_answers": "one approved entry answers with the fitted certainty",
+    "reading_picked": "the customer picked this entry of those offered",
     "evidence_supports": "the model wrote from the entries and the gate agreed",
     "evidence_quoted": "what the model wrote did not pass the gate, so the entry itself is quoted",
     "unclear": "two readings are likely and neither is certain",
     "small_talk": "no fact was asked for",
     "nothing_fits": "no entry answers",
+    "none_picked": "the customer meant none of the entries offered",
     "out_of_scope": "it is not a matter of this company",
     "person_wanted": "the customer asked for a person",
     "model_failed": "a part failed while answering",
