@@ -216,6 +216,25 @@ def test_a_page_that_was_open_during_a_crash_goes_on_in_its_conversation(profile
     assert page.locator(".fd-said").all_inner_texts() == ["before the crash", "after the crash"]
 
 
+def test_what_was_typed_and_not_sent_is_there_after_the_page_was_loaded_again(profile: Any, site: Server) -> None:
+    from playwright.sync_api import expect
+
+    page = open_chat(profile(), site.url)
+    say(page, "hello")
+    page.fill(INPUT, "half a <b>question</b>")
+    site.kill()
+    site.start()
+    reload(page)
+    expect(page.locator(INPUT)).to_have_value("half a <b>question</b>", timeout=MILLISECONDS)
+    page.press(INPUT, "Enter")
+    finished(page, 2)
+    assert page.locator(".fd-said").all_inner_texts() == ["hello", "half a <b>question</b>"]
+    reload(page)
+    ready(page)
+    page.wait_for_timeout(PAUSE_MILLISECONDS)
+    expect(page.locator(INPUT)).to_have_value("")
+
+
 def test_what_was_streamed_when_the_server_was_killed_is_kept_and_can_be_tried_again(
     profile: Any, site: Server
 ) -> None:

@@ -31,6 +31,23 @@
     });
   }, true);
 
+  // Gradio reloads a page that lost its server for a moment; what was typed and not sent yet stays.
+  const DRAFT = "fd-draft";
+  const draft = (act) => { try { return act(sessionStorage); } catch { return null; } }; // a frame may have no storage
+  addEventListener("pagehide", () => {
+    const words = find("#fd-input textarea")?.value;
+    draft((store) => (words ? store.setItem(DRAFT, words) : store.removeItem(DRAFT)));
+  });
+  const waiting = setInterval(() => {
+    const area = find("#fd-input textarea");
+    if (!area || !find("#fd-ticket :is(input, textarea)")?.value) return; // the page is not loaded yet
+    clearInterval(waiting);
+    const words = draft((store) => store.getItem(DRAFT));
+    if (!words || area.value) return;
+    area.value = words;
+    area.dispatchEvent(new Event("input", { bubbles: true }));
+  }, 100);
+
   // Gradio names neither its send and stop buttons nor the field for a reader of screens.
   const name = () => {
     for (const [selector, label] of [["#fd-input .submit-button", "Send"], ["#fd-input .stop-button", "Stop"]]) {
