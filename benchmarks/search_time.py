@@ -66,6 +66,10 @@ class Recorded:
         """Return the vectors of texts."""
         return self.encode(texts)
 
+    def behind(self, context: str, message: str) -> str:
+        """Return a message behind its context."""
+        return f"{context}\n{message}"
+
     def encode_words(self, words: Sequence[str]) -> Vectors:
         """Refuse: words were not recorded."""
         raise NotImplementedError
@@ -83,6 +87,10 @@ class Recording(Recorded):
         if text not in self.of:
             self.of[text] = self._encoder.encode_query(text)
         return self.of[text]
+
+    def behind(self, context: str, message: str) -> str:
+        """Return a message behind its context, as the encoder joins them."""
+        return self._encoder.behind(context, message)
 
     def encode_words(self, words: Sequence[str]) -> Vectors:
         """Return the vectors of words; looking them up is a part of search."""

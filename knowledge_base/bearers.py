@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUBJECTS = 10  # names all entries of which are looked at, those most spoken of
+SUBJECTS = 10  # names the entries of which are looked at, those most spoken of
+MOST_ENTRIES = 500  # of these names: where a name has thousands, as a category may, it does not choose
 
 
 class Bearers:
@@ -44,12 +45,15 @@ class Bearers:
         ever = np.max(before, axis=0) if before else np.zeros(len(self.names.names), np.float32)
         return np.stack([self.names.mentions(message), latest(before) if before else ever, ever])
 
-    def places_of_best(self, spoken: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the places of all entries of the names most spoken of."""
+    def places_of_best(self, spoken: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the places of the entries of the names most spoken of, at most MOST_ENTRIES: those of the highest `scores`."""
         import numpy as np
 
         best = best_of(spoken, SUBJECTS)
-        return np.concatenate([self._bearers[number] for number in best]) if len(best) else best
+        places = np.concatenate([self._bearers[number] for number in best]) if len(best) else best
+        if len(places) > MOST_ENTRIES:
+            places = places[np.argpartition(-scores[places], MOST_ENTRIES)[:MOST_ENTRIES]]
+        return places
 
     def of_places(self, spoken: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return (3, n): what `spoken_of` gave for the name of each entry; 0 without a name."""

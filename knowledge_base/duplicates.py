@@ -20,13 +20,16 @@ from knowledge_base.lexical import words
 NEAR_DUPLICATE_JACCARD = 0.8
 SHINGLE_CHARACTERS = 3
 LISTED = 100  # pairs in a report
+MOST_OF_ONE = (
+    20  # questions that one is found to be like: of a template that hundreds fill, all pairs would be too many
+)
 
 Shingles = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class NearDuplicates:
-    """`pairs` of ids with the similarity of their questions in [0, 1], most similar first; `count` tells of all."""
+    """`pairs` of ids with the similarity of their questions in [0, 1], most similar first; `count` tells of all found."""
 
     pairs: tuple[tuple[str, str, float], ...]
     count: int
@@ -36,7 +39,7 @@ def near_duplicates(entries: Sequence[Entry]) -> NearDuplicates:
     """Find the entries whose questions are nearly or wholly the same.
 
     Of questions that are wholly the same each is paired with the first, so that the pairs are not more than the
-    entries that could go.
+    entries that could go; of questions that are nearly the same with MOST_OF_ONE of those before it.
     """
     alike: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
@@ -73,7 +76,7 @@ def _pairs(ids: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, float]]
 
 
 def _near(sets: Sequence[Shingles]) -> Iterator[tuple[int, int, float]]:
-    """Yield all (smaller place, larger place, similarity) that reach NEAR_DUPLICATE_JACCARD.
+    """Yield (smaller place, larger place, similarity) that reach NEAR_DUPLICATE_JACCARD, MOST_OF_ONE a larger place.
 
     Sets that are so similar share one of the rarest shingles of each: with n shingles and a similarity of t, one of the
     n - ceil(t n) + 1 rarest (prefix filtering: Bayardo, Ma and Srikant, 2007). Only those are looked up.
@@ -83,9 +86,13 @@ def _near(sets: Sequence[Shingles]) -> Iterator[tuple[int, int, float]]:
     for place, own in enumerate(sets):
         rarest = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
         prefix = rarest[: len(own) - math.ceil(NEAR_DUPLICATE_JACCARD * len(own)) + 1]
+        found = 0
         for other in sorted({other for shingle in prefix for other in holders[shingle]}):
             similarity = jaccard(own, sets[other])
             if similarity >= NEAR_DUPLICATE_JACCARD:
                 yield other, place, similarity
+                found += 1
+            if found == MOST_OF_ONE:
+                break
         for shingle in prefix:
             holders[shingle].append(place)

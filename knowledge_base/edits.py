@@ -6,6 +6,7 @@ Every ingestion takes them over: the sources go on saying what they say, and the
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,9 +61,38 @@ class Edit:
 def laid_over(sources: Sequence[Entry], edits: Mapping[str, Edit]) -> tuple[list[Entry], dict[str, Edit]]:
     """Return the entries that are in force, and the edits with what the sources now say of each."""
     said = {entry.id: entry for entry in sources}
-    renewed = {entry_id: edit.renewed(said.get(entry_id)) for entry_id, edit in edits.items()}
+    renewed = {entry_id: edit.renewed(said.get(entry_id)) for entry_id, edit in _followed(edits, said).items()}
     current = {**said, **{entry_id: edit.entry for entry_id, edit in renewed.items()}}
     return [e for e in current.values() if e.id not in renewed or not renewed[e.id].retired], renewed
+
+
+def _followed(edits: Mapping[str, Edit], said: Mapping[str, Entry]) -> dict[str, Edit]:
+    """Return the edits by where the texts now stand that they were made of.
+
+    Passages are numbered below their heading: one that is put in above another takes its id, and the edit must go with the text.
+    """
+    if all(edit.source is None or said.get(entry_id) == edit.source for entry_id, edit in edits.items()):
+        return dict(edits)
+    standing = {_text(entry): entry.id for entry in said.values()}
+    moved: dict[str, str] = {}
+    for entry_id, edit in edits.items():
+        now = said.get(entry_id)
+        if edit.source and (now is None or _text(now) != _text(edit.source)) and _text(edit.source) in standing:
+            moved[entry_id] = standing[_text(edit.source)]
+    while taken := [
+        i for i, n in Counter([moved.get(i, i) for i in edits]).items() if n > 1
+    ]:  # two cannot share a place
+        moved = {before: now for before, now in moved.items() if now not in taken}
+    return {
+        moved.get(i, i): replace(edit, entry=replace(edit.entry, id=moved[i]), source=replace(edit.source, id=moved[i]))
+        if i in moved and edit.source
+        else edit
+        for i, edit in edits.items()
+    }
+
+
+def _text(entry: Entry) -> tuple[object, ...]:
+    return entry.question, entry.answer, entry.alternatives, entry.heading, entry.subject
 
 
 def lifted(entries: Mapping[str, Entry], edits: Mapping[str, Edit]) -> dict[str, Entry]:

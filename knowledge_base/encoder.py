@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ PINNED = {  # name -> (version to install, sha256 of the weights)
 }
 CHUNK = 512  # texts an encode call: many batches, so that progress costs nothing, and a second or two of work
 REMEMBERED_QUERIES = 256
+MARKS = 2  # tokens of the model's own around a text
 
 
 class Encoder(Protocol):
@@ -60,6 +62,9 @@ class Encoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> Vectors:
         """Return the unit vectors of what customers wrote, (n, dimension) float32."""
+
+    def behind(self, context: str, message: str) -> str:
+        """Return a message behind what was said before it, of which only the end is left where both are too long to be read."""
 
     def encode_words(self, words: Sequence[str]) -> Vectors:
         """Return a unit vector for each single word, (n, any size) float32, 0 for one it knows nothing of; thousands a second."""
@@ -149,6 +154,16 @@ class _SentenceTransformerEncoder:
             if advance is not None:
                 advance(len(chunk))
         return vectors
+
+    def behind(self, context: str, message: str) -> str:
+        """Return a message behind the end of its context: as much as is read with it, since long text is cut off at its end."""
+        most = (self._model.max_seq_length or sys.maxsize) - MARKS
+        while context:
+            joined = f"{context}\n{message}"
+            if len(joined.encode()) <= most or len(self._pieces([joined])[0]) <= most:  # a piece is a byte at least
+                return joined
+            context = context[len(context) // 4 + 1 :]
+        return message
 
     def encode_words(self, words: Sequence[str]) -> Vectors:
         """Return for each word the mean of what the model begins with for its pieces, as a unit vector, (n, size) float32."""

@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     queries, refusals = _read(given.queries)
     report_refusals(refusals)
     snapshot = snapshots.read_current(home)
-    answerable = sum(any(i in snapshot.entries for i in query.relevant or ()) for query in queries)
+    asked = [any(i in snapshot.entries for i in query.relevant or ()) for query in queries]
+    answerable = sum(asked)
     if answerable < LEAST:
         raise InputError(
             f"--queries: expected at least {LEAST} queries that entries of {home} answer, got {answerable:,}. Judge more."
@@ -57,7 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     knowledge = KnowledgeBase.open(home, load_encoder_of(snapshot.encoder_id, given.encoder))
     cases = _cases(knowledge, queries)
     start = knowledge.default_scorer
-    before, after = _hit_at_1([knowledge.scorer] * FOLDS, cases), _hit_at_1(_without_each_fold(cases, start), cases)
+    before = _hit_at_1([knowledge.scorer] * FOLDS, cases, asked)
+    after = _hit_at_1(_without_each_fold(cases, start), cases, asked)
     scorer = fit(cases, start)
     report = {
         "queries": len(cases),
@@ -102,12 +104,14 @@ def _without_each_fold(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.boo
     return [fit([c for i, c in enumerate(cases) if i % FOLDS != fold], start) for fold in range(FOLDS)]
 
 
-def _hit_at_1(scorers: Sequence[Scorer], cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> float:
-    """Return the share of the answerable queries whose first hit answers, each ranked by the scorer of its fifth."""
+def _hit_at_1(
+    scorers: Sequence[Scorer], cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], asked: Sequence[bool]
+) -> float:
+    """Return the share of the `asked` queries whose first hit answers, each ranked by the scorer of its fifth."""
     first = [
-        bool(right[scorers[i % FOLDS].utilities(features).argmax()])
+        bool(right.any() and right[scorers[i % FOLDS].utilities(features).argmax()])
         for i, (features, right) in enumerate(cases)
-        if right.any()
+        if asked[i]
     ]
     return sum(first) / max(1, len(first))
 

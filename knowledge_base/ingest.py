@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -44,7 +44,7 @@ class Changes:
     changed: int
     removed: int
     unchanged: int
-    kept: int  # held before, absent from the sources, and not pruned
+    kept: int  # held before, absent from the sources, and not removed
 
     @property
     def any(self) -> bool:
@@ -52,19 +52,22 @@ class Changes:
         return bool(self.added or self.changed or self.removed)
 
 
-def compare(previous: Mapping[str, Entry], sources: Sequence[Entry], *, prune: bool) -> Changes:
-    """Compare the entries of the sources with those held; without `prune` no entry is ever removed."""
+def compare(
+    previous: Mapping[str, Entry], sources: Sequence[Entry], *, prune: bool, spared: Collection[str] = ()
+) -> Changes:
+    """Compare the entries of the sources with those held; without `prune`, and of those `spared`, none is ever removed."""
     given = {entry.id for entry in sources}
     absent = [entry for entry in previous.values() if entry.id not in given]
+    stay = [entry for entry in absent if not prune or entry.id in spared]
     held = [previous[entry.id] for entry in sources if entry.id in previous]
     unchanged = sum(previous.get(entry.id) == entry for entry in sources)
     return Changes(
-        entries=[*sources, *([] if prune else absent)],
+        entries=[*sources, *stay],
         added=len(sources) - len(held),
         changed=len(held) - unchanged,
-        removed=len(absent) if prune else 0,
+        removed=len(absent) - len(stay),
         unchanged=unchanged,
-        kept=0 if prune else len(absent),
+        kept=len(stay),
     )
 
 
@@ -112,6 +115,7 @@ def ingest(
     dry_run: bool = False,
     say: Callable[[str], None] = print,
     files: Mapping[str, str] | None = None,
+    silent: Collection[str] = (),
 ) -> Report:
     """Bring a knowledge home to what the sources say, as a new snapshot if anything changed.
 
@@ -124,6 +128,7 @@ def ingest(
         dry_run: write nothing.
         say: is given each line that tells what is going on.
         files: the file that each entry was read from, by its id.
+        silent: files that gave nothing this time: cut off, perhaps, or no knowledge any more. Their entries are never pruned.
 
     Raises:
         InputError: the home holds something else, or another ingestion is writing.
@@ -133,7 +138,13 @@ def ingest(
     with nullcontext() if dry_run else writing(home):
         held = _held(home, say)
         before, edits = (held.snapshot.sourced, held.snapshot.edits) if held.snapshot else ({}, {})
-        changes = compare(before, sources, prune=prune)
+        spared = _of_files(held.snapshot, silent)
+        for file in sorted(set(spared.values())) if prune else ():
+            count = sum(name == file for name in spared.values())
+            say(
+                f"note: {file} gave entries before and none now; its {count:,} stay. Delete the file if they are to go."
+            )
+        changes = compare(before, sources, prune=prune, spared=spared)
         entries, edits = laid_over(changes.entries, edits)
         publication = Publication(entries, edits, held.snapshot, encoder, say, files)
         up_to_date = held.current and not changes.any and not publication.new
@@ -157,6 +168,12 @@ def ingest(
         near_duplicates=near.pairs,
         near_duplicates_found=near.count,
     )
+
+
+def _of_files(held: snapshots.Snapshot | None, files: Collection[str]) -> dict[str, str]:
+    """Return the entries that were read from some files, each with its file."""
+    origins = held.origins if held else {}
+    return {entry_id: origin.source for entry_id, origin in origins.items() if origin.source in files}
 
 
 def _held(home: Path, say: Callable[[str], None]) -> _Held:
@@ -205,6 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         dry_run=arguments.dry_run,
         say=say,
         files=reading.files,
+        silent=reading.silent,
     )
     if not arguments.dry_run:
         ledger.save()

@@ -35,8 +35,8 @@ def read_objects(path: Path, most_bytes: int | None = None) -> Iterator[tuple[in
         file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
         number = size = 0
         try:
-            for number, line in _lines(file):
-                size += len(line)
+            for number, line, length in _lines(file, most_bytes):
+                size += length
                 if most_bytes is not None and size > most_bytes:
                     yield Refusal(
                         str(path), number, f"expected at most {most_bytes:,} bytes, got more. Divide the file"
@@ -48,14 +48,16 @@ def read_objects(path: Path, most_bytes: int | None = None) -> Iterator[tuple[in
             yield Refusal(str(path), number + 1, f"the file cannot be read from here on ({error})")
 
 
-def _lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """Yield numbered lines, each cut off behind `LONGEST_LINE`."""
+def _lines(file: IO[bytes], most_bytes: int | None) -> Iterator[tuple[int, bytes, int]]:
+    """Yield numbered lines, each cut off behind `LONGEST_LINE`, with their whole length; one behind `most_bytes` ends all."""
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
-        yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
-        while len(line) > LONGEST_LINE and not line.endswith(b"\n"):
-            line = file.readline(LONGEST_LINE + 1)
+        length, rest = len(line), line
+        while len(rest) > LONGEST_LINE and not rest.endswith(b"\n") and (most_bytes is None or length <= most_bytes):
+            rest = file.readline(LONGEST_LINE + 1)
+            length += len(rest)
+        yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line, length
 
 
 def _object(path: Path, number: int, line: bytes) -> tuple[int, dict[str, Any]] | Refusal:

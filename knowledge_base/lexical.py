@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 # The usual values; Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond".
 K1, B = 1.2, 0.75
 FREQUENT = 16  # a word that more than one text in so many holds is frequent; few are
-_WORD = re.compile(r"[^\W_]+")
-_UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")  # kana and Chinese characters
+# Marks are a part of a word, the vowels of Hindi and Thai among them; what Python calls \w has letters and digits only.
+_MARKS = "".join(chr(code) for code in range(0x300, 0x20F1) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+_WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
+# Written without spaces: kana, Chinese characters, Thai, Lao, Burmese and Khmer.
+_UNSPACED = re.compile(
+    r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+"
+)
 
 
 def words(text: str) -> list[str]:

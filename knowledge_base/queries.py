@@ -84,7 +84,7 @@ def _messages(value: object) -> list[tuple[str, str]]:
         if not isinstance(message, dict):
             raise ValueError("messages: expected objects with role and content, got something else")
         role = message.get("role")
-        if role not in CUSTOMER | COMPANY:
+        if not isinstance(role, str) or role not in CUSTOMER | COMPANY:
             raise ValueError(f"messages: expected the role user or assistant, got {role!r}")
         if role != "system":
             messages.append(("user" if role in CUSTOMER else "assistant", _text("content", message.get("content"))))
@@ -106,4 +106,8 @@ def _text(key: str, value: object) -> str:
         value = str(value)
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{key}: expected text, got {'nothing' if value in (None, '') else repr(value)[:60]}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{key}: expected text, got half a character (a lone surrogate)") from None
     return value.strip()

@@ -53,11 +53,11 @@ class Reading:
     drafts: int = 0
     places: dict[str, str] = field(default_factory=dict)  # entry id -> file and place, for people
     files: dict[str, str] = field(default_factory=dict)  # entry id -> name of the file
-    parts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (document, heading) -> passages so far
+    silent: set[str] = field(default_factory=set)  # names of files that gave nothing and no reason why
 
     def refuse(self, file: Path, reason: str) -> None:
         """Note that a whole file is not used."""
-        self.refusals.append(Refusal(str(file), None, reason))
+        self.refusals.append(Refusal(os.fsencode(file).decode(errors="replace"), None, reason))
 
     def parse(self, row: Mapping[str, object], where: Where) -> Entry | None:
         """Return a row as an entry, or None after refusing it."""
@@ -136,10 +136,11 @@ class _Files:
         self._reading = reading
         self._sandbox = sandbox
         self._ledger = ledger
+        self._documents: dict[str, str] = {}  # what names a document -> its file or place, for people
 
     def read_folder(self, folder: Path) -> None:
         skipped = 0
-        for path in _visible_files(folder):
+        for path in _visible_files(folder, self._refuse_folder):
             source = f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
             if not path.name.lower().endswith(SUFFIXES) or not self.read_file(path, source, lenient=True):
                 skipped += 1
@@ -154,11 +155,16 @@ class _Files:
             False where a `lenient` look found another kind of file than its name says; nothing was read then.
         """
         reading = self._reading
+        if not _is_text(source):
+            reading.refuse(path, "expected a file name in UTF-8, got other bytes. Rename the file.")
+            return True
         before = len(reading.entries), len(reading.refusals), reading.drafts
         recognised = self._read(path, source, lenient=lenient)
         reading.files.update((entry.id, source) for entry in reading.entries[before[0] :])
-        if recognised and before == (len(reading.entries), len(reading.refusals), reading.drafts):
-            reading.warn(f"{path}: the file holds no entry.")
+        if before == (len(reading.entries), len(reading.refusals), reading.drafts):
+            reading.silent.add(source)
+            if recognised:
+                reading.warn(f"{path}: the file holds no entry.")
         if reading.drafts > before[2]:
             reading.warn(f"{path}: left out {reading.drafts - before[2]:,} articles that are drafts or unpublished.")
         return recognised
@@ -203,6 +209,13 @@ class _Files:
     def _read_document(self, path: Path, source: str, kind: str, *, lenient: bool) -> bool:
         if not _is_short(self._reading, path, limits.FILE_BYTES):
             return True
+        if not self._is_new(source, str(path)):
+            other = self._documents[source]
+            reason = (
+                f"{other} has the same name, by which passages are told apart. Rename one, or give the folder of both."
+            )
+            self._reading.refuse(path, f"expected each document once, got a second one: {reason}")
+            return True
         data = path.read_bytes()
         known = self._ledger.recall(path, source, data)
         if known and not any(entry.id in self._reading.places for entry in known.entries):
@@ -227,7 +240,6 @@ class _Files:
         """Use what an unchanged file gave in an earlier run."""
         for entry in known.entries:
             self._reading.take(entry, Where(path, None))
-            self._reading.parts[entry.source, entry.heading] += 1
         self._reading.suspicious += known.suspicious
         self._reading.drafts += known.drafts
 
@@ -245,18 +257,18 @@ class _Files:
         for row in content.rows:
             documents.setdefault(row.key, []).append(row)
         for key, rows in documents.items():
+            if key and not self._is_new(key, str(_at(path, rows[0]))):
+                reason = f"expected each article once, got one that stands in {self._documents[key]} too. Remove one."
+                self._reading.refusals.append(_at(path, rows[0]).refused(reason))
+                continue
+            parts: Counter[str] = Counter()  # passages below each heading so far
             parsed: list[tuple[Row, Entry]] = []
             for row in rows:
                 # The place, not the text, makes the id: an edited passage is a changed entry, not a second one.
                 heading = str(row.values["heading"])
-                document = key or source
-                self._reading.parts[document, heading] += 1
-                number = str(self._reading.parts[document, heading])
-                values = {
-                    **row.values,
-                    "id": content_id(document, heading, number),
-                    "source": source + row.part,
-                }
+                parts[heading] += 1
+                identity = content_id(key or source, heading, str(parts[heading]))
+                values = {**row.values, "id": identity, "source": source + row.part}
                 entry = self._reading.parse(values, _at(path, row))
                 if entry is None:
                     break
@@ -265,6 +277,14 @@ class _Files:
                 for row, entry in parsed:
                     self._reading.take(entry, _at(path, row))
         self._reading.suspicious += [_at(path, found).found(found.reason) for found in content.suspicious]
+
+    def _is_new(self, document: str, place: str) -> bool:
+        """Say whether a document is met for the first time, and remember where."""
+        return self._documents.setdefault(document, place) == place
+
+    def _refuse_folder(self, error: OSError) -> None:
+        folder = Path(os.fsdecode(error.filename or ""))
+        self._reading.refuse(folder, f"expected a folder that can be listed, got: {error.strerror}.")
 
 
 def _at(path: Path, found: Row | Found) -> Where:
@@ -278,7 +298,16 @@ def _is_short(reading: Reading, path: Path, most: int) -> bool:
     return size <= most
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+def _is_text(name: str) -> bool:
+    """Say whether a file's name is characters, and not bytes of another encoding."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _visible_files(folder: Path, unlisted: Callable[[OSError], None]) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, onerror=unlisted):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))

@@ -18,7 +18,7 @@ from knowledge_base.precedents import Precedents
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer
 
 LOGGER = logging.getLogger(__name__)
-CONTEXT_CHARACTERS = 500  # the encoder cuts long text off at its end, where the message itself stands
+CONTEXT_CHARACTERS = 500  # of the message before: its end says what this one goes on with
 
 
 class KnowledgeBase:
@@ -155,7 +155,7 @@ class KnowledgeBase:
         opened = self._opened  # one snapshot for the whole search, whatever a refresh does meanwhile
         context = _clean(next((content for role, content in reversed(history) if role == "user"), ""))
         context = context[-CONTEXT_CHARACTERS:]
-        asked = [message, f"{context}\n{message}"] if context else [message]
+        asked = [message, self._encoder.behind(context, message)] if context else [message]
         vectors = np.stack([self._encoder.encode_query(text) for text in asked])
         said = [content for _, content in history]
         return opened.candidates(Asked(vectors, message, context, said, recent, held_out), self._today())

@@ -16,6 +16,7 @@ SAMPLE = 100  # texts, evenly spread, that stand for any text of the collection
 MOST_COMPARED = 30_000  # words, the most frequent; what is rarer in a large collection is mostly codes and slips
 REMEMBERED_BYTES = 1 << 24  # of how like words are: most of what customers write is the same few hundred
 MOST_WORDS = 256  # of a message; an encoder does not read further either
+AT_ONCE = 16  # words of a message that are compared together: most messages whole, and long ones in little memory
 
 
 class Wording:
@@ -44,7 +45,7 @@ class Wording:
         self._said = numbers[np.argsort(said_by, kind="stable")].astype(np.int32)
         self._counts = np.bincount(said_by, minlength=len(texts))
         self._starts = np.cumsum(self._counts) - self._counts
-        remembered = max(MOST_WORDS, REMEMBERED_BYTES // (4 * (count + 1)))
+        remembered = max(AT_ONCE, REMEMBERED_BYTES // (4 * (count + 1)))
         self._likeness = lru_cache(maxsize=remembered)(self._compute_likeness)
         self._usual = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(np.int64)) if len(texts) else texts
 
@@ -60,18 +61,21 @@ class Wording:
         asked = list(dict.fromkeys(words(message)))[:MOST_WORDS]
         if not asked or not len(places) or not self._lexical.words:
             return np.zeros(len(places), np.float32)
-        likeness = np.stack([self._likeness(word) for word in asked])
         texts = np.concatenate([places, self._usual])
         counts = self._counts[texts]
         begins = np.cumsum(counts) - counts
         said = self._said[np.repeat(self._starts[texts] - begins, counts) + np.arange(counts.sum())]
-        likest = np.maximum.reduceat(likeness[:, said], begins, axis=1)
-        for place, text in (instead or {}).items():
-            numbers = [self._lexical.words[word] for word in words(text) if word in self._lexical.words]
-            likest[:, texts == place] = likeness[:, [*numbers, -1]].max(axis=1, keepdims=True)
-        excess = likest[:, : len(places)] - likest[:, len(places) :].mean(axis=1, keepdims=True)
-        rarity = np.array([self._lexical.rarity(word) for word in asked], np.float32)
-        return np.asarray(rarity @ excess)
+        scores = np.zeros(len(places), np.float32)
+        for start in range(0, len(asked), AT_ONCE):
+            some = asked[start : start + AT_ONCE]
+            likeness = np.stack([self._likeness(word) for word in some])
+            likest = np.maximum.reduceat(likeness[:, said], begins, axis=1)
+            for place, text in (instead or {}).items():
+                numbers = [self._lexical.words[word] for word in words(text) if word in self._lexical.words]
+                likest[:, texts == place] = likeness[:, [*numbers, -1]].max(axis=1, keepdims=True)
+            excess = likest[:, : len(places)] - likest[:, len(places) :].mean(axis=1, keepdims=True)
+            scores += np.array([self._lexical.rarity(word) for word in some], np.float32) @ excess
+        return scores
 
     def _compute_likeness(self, word: str) -> NDArray[np.float32]:
         """Return how like a word each known one is, (words + 1,): 1 for itself, also where its vector is not kept."""

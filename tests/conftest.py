@@ -50,6 +50,9 @@ class HashEncoder:
     def encode_queries(self, texts: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._vector(text) for text in texts])
 
+    def behind(self, context: str, message: str) -> str:
+        return f"{context}\n{message}"
+
     def encode_words(self, words: Sequence[str]) -> NDArray[np.float32]:
         return np.stack([self._vector(word) for word in words]) if words else np.empty((0, self.dimension), np.float32)
 

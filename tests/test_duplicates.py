@@ -11,7 +11,7 @@ from conftest import HashEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge_base.duplicates import LISTED, NEAR_DUPLICATE_JACCARD, jaccard, near_duplicates, shingles
+from knowledge_base.duplicates import LISTED, MOST_OF_ONE, NEAR_DUPLICATE_JACCARD, jaccard, near_duplicates, shingles
 from knowledge_base.encoder import locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.ingest import main
@@ -67,6 +67,14 @@ def test_no_pair_is_missed(texts: list[str]) -> None:
     }
     found = near_duplicates([ask(text, text) for text in texts])
     assert {pair[:2] for pair in found.pairs} == by_hand
+
+
+def test_of_a_template_that_hundreds_fill_not_all_pairs_are_compared() -> None:
+    towns = [f"town{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(200)]
+    found = near_duplicates([ask(town, f"{LONG} and to {town} as well") for town in towns])
+    assert found.count <= MOST_OF_ONE * len(towns)
+    assert {other for _, other, _ in found.pairs} <= set(towns)
+    assert len(found.pairs) == LISTED
 
 
 def test_a_thousand_of_the_same_are_counted_and_not_all_listed() -> None:

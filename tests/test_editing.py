@@ -357,3 +357,34 @@ def test_what_is_laid_over_the_sources_can_be_lifted_again(sources: list[Entry],
     assert lifted({entry.id: entry for entry in entries}, renewed) == said
     assert {entry.id for entry in entries} == (set(said) | set(renewed)) - {i for i in renewed if renewed[i].retired}
     assert [Edit.from_json(edit.to_json()) for edit in renewed.values()] == list(renewed.values())
+
+
+def passages(*answers: str) -> list[Entry]:
+    """Passages below one heading, as a document gives them: numbered from above."""
+    return [
+        Entry(f"note-{n}", "Note", answer, heading="FAQ > Note", approved=False) for n, answer in enumerate(answers)
+    ]
+
+
+def test_an_edit_goes_with_its_passage_when_another_is_put_in_above_it(home: Path, editor: Editor) -> None:
+    encoder = WordEncoder()
+    fill(home, passages("old offer", "call us"), encoder)
+    editor.retire("note-0", "ada", seen(home, "note-0"))
+    editor.change("note-1", {"answer": "write to us"}, "ada", seen(home, "note-1"))
+    fill(home, passages("new warning", "old offer", "call us"), encoder)
+    answers = [entry.answer for entry in held(home).entries.values() if entry.question == "Note"]
+    assert sorted(answers) == ["new warning", "write to us"]
+    assert {i: (edit.entry.id, edit.retired) for i, edit in held(home).edits.items()} == {
+        "note-1": ("note-1", True),
+        "note-2": ("note-2", False),
+    }
+    fill(home, passages("old offer", "call us"), encoder, prune=True)
+    assert [entry.answer for entry in held(home).entries.values() if entry.question == "Note"] == ["write to us"]
+
+
+def test_an_edit_stays_with_its_entry_where_the_text_itself_was_changed(home: Path, editor: Editor) -> None:
+    encoder = WordEncoder()
+    fill(home, passages("old offer", "call us"), encoder)
+    editor.retire("note-0", "ada", seen(home, "note-0"))
+    fill(home, passages("better offer", "call us"), encoder)
+    assert [entry.answer for entry in held(home).entries.values() if entry.question == "Note"] == ["call us"]

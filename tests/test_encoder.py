@@ -127,6 +127,20 @@ def test_a_query_is_remembered_and_cannot_be_changed(encoder: Encoder) -> None:
         vector[0] = 0
 
 
+@pytest.mark.parametrize("said", ["Have you got the lamp? ", "我想退货，因为灯坏了。", "Где мой заказ? "])
+def test_a_message_is_read_to_its_end_behind_whatever_was_said_before(encoder: Encoder, said: str) -> None:
+    context = said * 500
+    assert encoder.behind("It is late.", "Why?") == "It is late.\nWhy?"
+    for message in ("多少钱?", "How much is it?"):
+        joined = encoder.behind(context, message)
+        assert joined.endswith((f"{said.strip()}\n{message}", f"{said}\n{message}"))
+        assert len(joined) > 100
+        other = encoder.behind(context, "What is the number of the hotel?")
+        assert float(encoder.encode_query(joined) @ encoder.encode_query(other)) < 0.999
+    long = "word " * 900
+    assert encoder.behind("It is late.", long) == long
+
+
 def test_threads_may_use_one_encoder_at_once(encoder: Encoder) -> None:
     texts = [f"thread {i} " + "word " * i for i in range(12)]
     with ThreadPoolExecutor(4) as pool:

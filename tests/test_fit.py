@@ -54,6 +54,17 @@ def test_fitted_weights_become_part_of_the_knowledge_and_stay_through_ingestions
     assert len(snapshots.read_current(home).entries) == len(ENTRIES) + 1
 
 
+def test_a_query_whose_entry_search_does_not_find_counts_as_a_miss(home: Path, tmp_path: Path) -> None:
+    internal = [Entry("staff", "And the wages?", "5,000.", visibility="internal")]
+    fill(home, internal, WordEncoder())
+    file, report = queries(tmp_path, 30), tmp_path / "report.json"
+    with Path(file).open("a", encoding="utf-8") as more:
+        more.writelines(f'{{"id": "w{n}", "query": "And the wages? {n}", "relevant": ["staff"]}}\n' for n in range(10))
+    assert fit.main(["--knowledge", str(home), "--queries", file, "--json", str(report)]) == 0
+    facts = json.loads(report.read_text())
+    assert (facts["answerable"], facts["hit_at_1_on_held_out_fifths"]) == (40, 0.75)
+
+
 def test_queries_that_cannot_be_used_are_listed_with_their_place(home: Path, tmp_path: Path) -> None:
     file, report = queries(tmp_path, 30), tmp_path / "report.json"
     with Path(file).open("a", encoding="utf-8") as more:

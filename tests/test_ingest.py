@@ -128,6 +128,28 @@ def test_nothing_is_pruned_while_rows_are_refused(tmp_path: Path, served: Served
     assert set(snapshots.read_current(home).entries) == {"ship", "back"}
 
 
+def test_what_a_file_gave_that_is_cut_off_now_is_not_pruned(
+    tmp_path: Path, served: Served, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, docs = tmp_path / "home", tmp_path / "docs"
+    docs.mkdir()
+    put(docs / "faq.csv", FAQ)
+    put(docs / "care.md", "# Care\n\nWith a dry cloth.\n")
+    put(docs / "guide.json", '{"articles": [{"id": 1, "title": "Fees", "body": "<p>None.</p>", "locale": "en"}]}')
+    main([str(docs), "--out", str(home)])
+    put(docs / "care.md", "")
+    put(docs / "guide.json", '{"error": "InvalidEndpoint"}')
+    assert main([str(docs), "--out", str(home), "--prune"]) == EXIT_DONE
+    said = capsys.readouterr().out
+    assert "docs/care.md gave entries before and none now; its 1 stay" in said
+    assert "docs/guide.json gave entries before and none now; its 1 stay" in said
+    assert {entry.answer for entry in snapshots.read_current(home).entries.values()} >= {"With a dry cloth.", "None."}
+    (docs / "care.md").unlink()
+    (docs / "guide.json").unlink()
+    assert main([str(docs), "--out", str(home), "--prune"]) == EXIT_DONE
+    assert set(snapshots.read_current(home).entries) == {"ship", "back"}
+
+
 def test_a_dry_run_says_what_would_change_and_writes_nothing(
     tmp_path: Path, served: Served, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -133,6 +133,8 @@ def test_queries_are_read_from_text_and_from_conversations(tmp_path: Path) -> No
         ({"query": "a", "relevant": "e1"}, "relevant: expected a list of texts"),
         ({"query": "a", "relevant": [None]}, "relevant: expected text"),
         ({"messages": [{"role": "assistant", "content": "a"}]}, "messages: expected a message of the customer"),
+        ({"messages": [{"role": ["user"], "content": "a"}]}, "messages: expected the role user or assistant"),
+        ({"query": "half \ud83d"}, "query: expected text, got half a character"),
         ({"messages": [{"role": "robot", "content": "a"}]}, "messages: expected the role user or assistant"),
         ({"messages": ["a"]}, "messages: expected objects"),
         ({"id": "first", "query": "again"}, "the id 'first' stands in line 1 already"),

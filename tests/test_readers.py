@@ -4,8 +4,10 @@ import csv
 import gzip
 import io
 import json
+import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +17,8 @@ from knowledge_base import passages
 from knowledge_base.command import Refusal
 from knowledge_base.entry import COLUMNS, Entry, parse_entry
 from knowledge_base.errors import InputError
-from knowledge_base.readers import read_entries
+from knowledge_base.jsonl import read_objects
+from knowledge_base.readers import read_entries, read_sources
 
 FAST = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -233,6 +236,64 @@ def test_a_folder_is_read_in_order_without_hidden_and_other_files(tmp_path: Path
     assert [entry.question for entry in entries] == ["a?", "deep?"]
     assert refusals == []
     assert [("2 files" in warning) for warning in warnings] == [True]
+
+
+def test_a_folder_that_cannot_be_listed_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "eu").mkdir()
+    put(tmp_path / "faq.csv", "question,answer\nA?,a\n")
+    listed = os.scandir
+
+    def scandir(path: str) -> Any:
+        if Path(path).name == "eu":
+            raise PermissionError(13, "Permission denied", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    entries, refusals, _ = read_one(tmp_path)
+    assert len(entries) == 1
+    assert [(Path(r.file).name, "Permission denied" in r.reason) for r in refusals] == [("eu", True)]
+
+
+@pytest.mark.parametrize("name", [b"R\xfcck.md", b"R\xfcck.csv"])
+def test_a_file_name_that_is_not_utf8_is_refused_and_the_rest_goes_on(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / os.fsdecode(name)).write_text("question,answer\nB?,b\n")
+    put(tmp_path / "faq.csv", "question,answer\nA?,a\n")
+    entries, refusals, _ = read_one(tmp_path)
+    assert [entry.question for entry in entries] == ["A?"]
+    assert [(Path(refusal.file).name, "UTF-8" in refusal.reason) for refusal in refusals] == [
+        (name.decode(errors="replace"), True)
+    ]
+
+
+def test_a_second_document_of_the_same_name_is_refused_whatever_stands_first(tmp_path: Path) -> None:
+    for shop in ("lamps", "sofas"):
+        (tmp_path / shop).mkdir()
+        put(tmp_path / shop / "faq.md", f"# FAQ\n\n## Delivery\n\nOf {shop}.\n")
+    one, other = (tmp_path / shop / "faq.md" for shop in ("lamps", "sofas"))
+    reading = read_sources([one, other])
+    assert [entry.answer for entry in reading.entries] == ["Of lamps."]
+    assert [(refusal.file, str(one) in refusal.reason) for refusal in reading.refusals] == [(str(other), True)]
+    together = read_sources([tmp_path])
+    assert len({entry.id for entry in together.entries}) == 2
+    assert together.refusals == []
+
+
+def test_an_article_that_stands_in_two_exports_is_taken_once(tmp_path: Path) -> None:
+    for name, text in (("old", "14 days."), ("new", "30 days.")):
+        article = {"id": 1, "title": "Returns", "body": f"<p>{text}</p>", "locale": "en"}
+        put(tmp_path / f"{name}.json", json.dumps({"articles": [article]}))
+    reading = read_sources([tmp_path / "new.json", tmp_path / "old.json"])
+    assert [entry.answer for entry in reading.entries] == ["30 days."]
+    assert [("new.json" in r.reason, Path(r.file).name) for r in reading.refusals] == [(True, "old.json")]
+
+
+def test_a_gzip_bomb_is_unpacked_to_its_limit_only(tmp_path: Path) -> None:
+    bomb = put(
+        tmp_path / "bomb.jsonl.gz", gzip.compress(b" " * 60_000_000 + b"\n" + b'{"question":"B?","answer":"b"}\n')
+    )
+    (refusal,) = read_objects(bomb, most_bytes=9_000_000)
+    assert isinstance(refusal, Refusal)
+    assert "9,000,000 bytes" in refusal.reason
 
 
 def test_an_unknown_file_named_directly_is_refused(tmp_path: Path) -> None:

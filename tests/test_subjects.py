@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import HashEncoder, fill
+from conftest import HashEncoder, WordEncoder, fill
 from dialogues import Generator
 
 from knowledge_base.candidates import Candidates
@@ -125,6 +125,15 @@ def test_questions_are_embedded_without_their_subject() -> None:
     entry = Entry("a", "Is parking free at the Hotel Zephyr?", "Yes.", ("hotel zephyr",), subject="Hotel Zephyr")
     assert entry.searched_texts[:2] == ("Is parking free at it?", "hotel zephyr")
     assert "Hotel Zephyr" in entry.searched_texts[2]
+
+
+def test_a_subject_of_thousands_of_entries_brings_those_that_share_words_with_the_message(tmp_path: Path) -> None:
+    entries = [Entry(f"e{n}", f"What of part{n}?", f"Part{n} is made.", subject="Kitava Hotel") for n in range(700)]
+    fill(tmp_path / "home", entries, WordEncoder())
+    knowledge = KnowledgeBase.open(tmp_path / "home", WordEncoder())
+    found = knowledge.candidates("part699 at the kitava hotel")
+    assert "e699" in [entry.id for entry in found.entries]
+    assert len(found.entries) < 700
 
 
 def test_a_reranking_has_the_last_word(town: KnowledgeBase) -> None:

@@ -66,6 +66,15 @@ def test_scores_are_those_of_comparing_every_word_with_every_other(texts: list[s
     assert wording.scores(message, places[::-1]) == pytest.approx(by_hand(texts, message)[::-1], abs=1e-5)
 
 
+def test_a_long_message_is_compared_piece_by_piece_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts, message = ["lamp days", "lamps return", "refund the lamp", "lamp"], "refunds of lump days returned dimmed"
+    places, instead = np.arange(len(texts)), {2: "the days"}
+    wording = Wording(LexicalIndex.build(texts), vectors_of)
+    whole = wording.scores(message, places, instead)
+    monkeypatch.setattr("knowledge_base.wording.AT_ONCE", 2)
+    assert wording.scores(message, places, instead) == pytest.approx(whole, abs=1e-5)
+
+
 def test_words_that_are_too_many_to_compare_count_where_they_are_said_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["lamp days", "lamps return", "refund the lamp", "lamp"]
     places = np.arange(len(texts))

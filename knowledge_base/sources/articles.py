@@ -86,8 +86,10 @@ def _zendesk(article: Mapping[str, Any], place: str) -> Iterator[Document]:
         key=f"zendesk:{_number(article)}:{locale}",
         url=_text(article, "html_url"),
         locale=locale,
-        # Articles for signed-in customers or for agents belong to a segment; those for everybody to none.
-        visibility="public" if article.get("user_segment_id") is None else "internal",
+        # Articles for signed-in customers or for agents belong to segments; those for everybody to none.
+        visibility="public"
+        if article.get("user_segment_id") is None and not article.get("user_segment_ids")
+        else "internal",
     )
 
 

@@ -27,7 +27,7 @@ PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("words that instruct a model", r"\bignore[sz]?\s+(?:\w+\s+){0,2}?(?:instructions|consignes)\s+(?:précédentes|ci-dessus)\b"),
         ("words that instruct a model", r"\b(?:ignora|ignore)\s+(?:\w+\s+){0,2}?instrucciones\s+(?:anteriores|previas)\b"),
         ("a mark of a role", r"<\|[a-z_]{2,24}\|>|\[/?INST\]|<</?SYS>>|</?(?:system|assistant)>"),
-        ("a mark of a role", r"^\s*(?:#{1,6}\s*)?(?:system|assistant|developer)(?:\s+(?:message|prompt))?\s*:"),
+        ("a mark of a role", r"^[^\S\n]*(?:#{1,6}[^\S\n]*)?(?:system|assistant|developer)(?:\s+(?:message|prompt))?\s*:"),
     )
 )  # fmt: skip
 # Tags, zero-width spaces and joins, and marks that turn the direction. ZWJ, ZWNJ and the plain direction marks are
