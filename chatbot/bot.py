@@ -203,7 +203,8 @@ class Bot:
         start = time.perf_counter()
         alarm = Timer(turn.began + self._settings.limits.turn_seconds - start, cancelled.set)
         alarm.daemon = True
-        alarm.start()
+        if writer.is_written(decision, parts.model):  # what is there at once is never cut off
+            alarm.start()
         try:
             for reply in writer.write(decision, turn.messages, entries, parts.model, self._settings, cancelled):
                 turn.seconds.setdefault("first_text", time.perf_counter() - turn.began)

@@ -45,6 +45,13 @@ def write(
         yield declined(decision, settings)
 
 
+def is_written(decision: Decision, model: DialogueModel | None) -> bool:
+    """Say whether the model writes the reply, which takes time; all others are there at once."""
+    if model is None or decision.reason == "reading_picked":
+        return False
+    return decision.kind == "grounded" or (decision.kind in ("chat", "ask") and not decision.entry_ids)
+
+
 def declined(decision: Decision, settings: Settings) -> Reply:
     """Return the reply that says we cannot help, with the contact of the settings."""
     text = phrase(decision.reason, settings.languages)

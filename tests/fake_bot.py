@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatbot.config import Settings
+from chatbot.errors import BusyError
 from chatbot.store import Store
 from chatbot.types import Citation, Decision, Option, Reply, TurnRequest, Understanding
 from knowledge_base.entry import Entry
@@ -35,7 +36,8 @@ PRICE = Entry(
     updated_at="2026-10-01",
 )
 HIDDEN = Entry(id="faq-hidden", question="What do we pay?", answer="A trade secret.", visibility="internal")
-ENTRIES = {entry.id: entry for entry in (PRICE, HIDDEN)}
+LATER = Entry(id="faq-later", question="What is on sale?", answer="A secret as yet.", valid_from="2999-01-01")
+ENTRIES = {entry.id: entry for entry in (PRICE, HIDDEN, LATER)}
 HOSTILE = (
     "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> ![leak](https://evil.example/p.png) "
     "[click](javascript:window.hacked=3) <details open ontoggle='window.hacked = 4'>x</details>"
@@ -70,8 +72,9 @@ class FakeBot:
         if kept is not None and not request.retry:
             yield Reply(kept.content, message_id=kept.id, done=True)
             return
-        while not self.ready and not cancelled.wait(0.05):
-            pass
+        while not self.ready:
+            if cancelled.wait(0.05):
+                raise BusyError("The assistant is still starting. Please try again in a moment.")
         turn = self._store.begin_turn(message.id)
         final, decision = _answer(message.content)
         shown = ""

@@ -188,11 +188,28 @@ def test_who_means_none_of_the_readings_gets_the_contact_and_asked_in_vain(
     assert [question.content for question in shop.store.unanswered(9)] == ["delivery of the lamp"]
 
 
-def test_a_picked_entry_that_is_gone_meanwhile_is_no_answer(make_shop: Callable[..., Shop]) -> None:
+@pytest.mark.parametrize("pick", [BACK.question, "the second one"])
+def test_a_picked_entry_that_is_gone_meanwhile_is_no_answer(make_shop: Callable[..., Shop], pick: str) -> None:
     shop = make_shop(calibration=NEVER)
     shop.ask("delivery of the lamp")
     fill(shop.home, [COST, TIME], WordEncoder(), prune=True)
-    assert shop.ask(BACK.question, shop.conversation())[-1].reason != "reading_picked"
+    assert shop.ask(pick, shop.conversation())[-1].reason != "reading_picked"
+    assert [question.content for question in shop.store.unanswered(9)] == ["delivery of the lamp"]
+
+
+def test_a_reply_that_is_there_at_once_is_whole_however_late_it_comes(
+    make_shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop(SETTINGS.model_copy(update={"limits": Limits(turn_seconds=1)}))
+    read = shop.engine.read
+
+    def slowly(ids: Sequence[int], sets: Sequence[str]) -> Any:
+        time.sleep(1.1)
+        return read(ids, sets)
+
+    monkeypatch.setattr(shop.engine, "read", slowly)
+    assert shop.ask("what does delivery cost")[-1].kind == "approved"
+    assert [status for _, _, status in shop.said(shop.conversation())][-1] == "done"
 
 
 def test_without_an_adapter_and_a_calibration_it_answers_what_stands_in_the_knowledge(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot.config import Settings
+from chatbot.config import Intent, Settings
 from chatbot.readings import NONE, offered, picked
 from chatbot.types import Option
 from knowledge_base.entry import Entry
@@ -23,6 +23,32 @@ def test_entries_that_ask_the_same_are_told_apart_by_their_subject() -> None:
     ]
     named = Entry("a", "Does Harbour Inn allow pets?", "Yes.", subject="Harbour Inn")
     assert named.title == named.question
+
+
+def test_parts_of_one_passage_are_told_apart_by_how_they_begin() -> None:
+    parts = [Entry(str(n), "manual", f"Part {n} is about this.", approved=False) for n in (1, 2)]
+    buttons = offered(parts, Settings())
+    assert [option.label for option in buttons[:2]] == [
+        "1. manual: Part 1 is about this.",
+        "2. manual: Part 2 is about this.",
+    ]
+    assert [picked(buttons, option.value) for option in buttons] == ["1", "2", NONE]
+
+
+@pytest.mark.parametrize("titles", [("Do you support C++?", "Do you support C#?"), ("???", "How much?"), ("A", "A+")])
+def test_buttons_that_differ_in_signs_alone_pick_their_own(titles: tuple[str, str]) -> None:
+    buttons = offered([Entry(title, title, "Yes.") for title in titles], Settings())
+    assert [picked(buttons, option.value) for option in buttons] == [*titles, NONE]
+
+
+def test_words_that_mean_two_readings_pick_neither() -> None:
+    readings = [Option("Plan A", "Plan A", "a"), Option("Plan A+", "Plan A+", "b")]
+    assert [picked(readings, said) for said in ("plan a", "Plan A", "Plan A+")] == [None, "a", "b"]
+
+
+def test_the_title_of_an_intent_stands_on_the_button_of_the_entry_it_is_set_to() -> None:
+    settings = Settings(languages=["en"], intents={"stay": Intent(title={"en": "Pets"}, entry="Harbour Inn")})
+    assert [option.label for option in offered(PETS, settings)][:2] == ["Pets", "Are pets allowed? (Hill House)"]
 
 
 def test_a_passage_is_offered_with_the_headings_above_it() -> None:

@@ -16,13 +16,14 @@ from conftest import WordEncoder, fill
 from fake_bot import ENTRIES, HOSTILE, SECRET, SETTINGS
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.datastructures import Headers
 from web_server import Page, Served, served
 
 from chatbot.bot import Parts
 from chatbot.config import Limits as LimitSettings
 from chatbot.types import TurnRequest
 from chatbot.web import markup
-from chatbot.web.cookies import OPERATOR_COOKIE, VISITOR_COOKIE, Operators, Visitors
+from chatbot.web.cookies import OPERATOR_COOKIE, VISITOR_COOKIE, Operators, Visitors, of_headers
 from knowledge_base import snapshots
 from knowledge_base.home import writing
 from knowledge_base.search import KnowledgeBase
@@ -74,6 +75,16 @@ def test_a_browser_gets_a_signed_cookie_and_stays_the_same_visitor(site: Served)
         visitor_id = visitor_of(browser)
         browser.get("/")
         assert visitor_of(browser) == visitor_id
+
+
+@pytest.mark.parametrize("beside", ['prefs={"lang":"en"}', "seen", "city=München", "note=two words", '="'])
+def test_cookies_of_other_sites_of_the_host_hide_ours_from_nobody(site: Served, beside: str) -> None:
+    with site.browser() as browser:
+        browser.get("/")
+        visitor_id, ours = visitor_of(browser), browser.cookies[VISITOR_COOKIE]
+        headers = [(b"cookie", f"{beside}; {VISITOR_COOKIE}={ours}".encode())]
+        assert Visitors(SECRET).identify(of_headers(Headers(raw=headers))) == visitor_id
+        assert visitor_id in httpx.get(f"{site.url}/", headers=headers).headers["set-cookie"]
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=';,"\\'), max_size=120))
@@ -145,7 +156,7 @@ def test_only_allowed_origins_may_show_the_chat_in_a_frame(tmp_path: Path, site:
         assert policy.endswith("frame-ancestors 'self' https://www.shop.example")
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1", "file://"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1", "file://", "http://["])
 def test_a_post_from_another_origin_is_refused(site: Served, origin: str) -> None:
     with site.browser() as browser:
         for path in ("/gradio_api/queue/join", "/sign-in", "/sign-out"):
@@ -233,7 +244,7 @@ def test_a_source_opens_and_what_is_internal_does_not(site: Served) -> None:
         shown = browser.get("/sources/faq-price")
         assert "<strong>4.90 euro</strong>" in shown.text
         assert "script" not in shown.headers["content-security-policy"]
-        for hidden in ("faq-hidden", "no-such-entry", "..%2F..%2Fetc%2Fpasswd"):
+        for hidden in ("faq-hidden", "faq-later", "no-such-entry", "..%2F..%2Fetc%2Fpasswd"):
             answer = browser.get(f"/sources/{hidden}")
             assert answer.status_code == 404
             assert "secret" not in answer.text
@@ -285,7 +296,11 @@ def test_nobody_else_can_listen_to_a_pages_events(site: Served) -> None:
         page = Page(mine)
         page.call("load")
         theirs.get("/")
-        for path in (f"/gradio_api/queue/data?session_hash={page.session}", f"/gradio_api/heartbeat/{page.session}"):
+        for path in (
+            f"/gradio_api/queue/data?session_hash={page.session}",
+            f"/gradio_api/queue/data?session_hash=mine&session_hash={page.session}",
+            f"/gradio_api/heartbeat/{page.session}",
+        ):
             assert theirs.get(path).status_code == 403
         intruder = Page(theirs)
         intruder.session = page.session
@@ -358,6 +373,28 @@ def test_a_message_sent_while_loading_is_kept_at_once_and_answered_when_ready(tm
         assert [m.content for m in starting.store.conversation(conversation, visitor_of(browser))] == ["First!"]
         (tmp_path / "ready").touch()
         assert "You said: First!" in words(list(events)[-1])
+
+
+def test_who_begins_a_new_chat_while_loading_does_not_see_the_old_one_come_back(tmp_path: Path) -> None:
+    with served(tmp_path, loading_until=tmp_path / "ready") as starting, starting.browser() as browser:
+        page = Page(browser)
+        events = page.events("send", "First!", "", "")
+        next(events)
+        handler = next(d["id"] for d in page.config["dependencies"] if d["api_name"] == "new")
+        body = {"data": [], "fn_index": handler, "session_hash": page.session}
+        httpx.post(f"{starting.url}/gradio_api/queue/join", json=body, cookies=browser.cookies).raise_for_status()
+        last = list(events)[-1]
+        assert "starting" not in notice(last)
+        assert "First!" not in str(last[0].get("value", ""))
+
+
+def test_half_a_character_is_kept_mended_in_one_message(site: Served) -> None:
+    with site.browser() as browser:
+        page = Page(browser)
+        page.call("send", "half \ud83d of it", "", "")
+        (conversation,) = site.store.conversations(visitor_of(browser))
+        asked = [m.content for m in site.store.conversation(conversation.id, visitor_of(browser)) if m.role == "user"]
+        assert asked == ["half \ufffd of it"]
 
 
 def test_stopping_keeps_what_was_written_and_offers_another_try(tmp_path: Path) -> None:

@@ -89,7 +89,11 @@ class Page:
         place = next(d for d in self.config["dependencies"] if d["api_name"] == handler)
         # Hidden state stands in the inputs as None: the server puts its own value there.
         body = {"data": list(data), "fn_index": place["id"], "session_hash": self.session, "event_data": event}
-        joined = self.browser.post(f"{self._root}/gradio_api/queue/join", json=body)
+        content, kind = (
+            json.dumps(body),
+            {"Content-Type": "application/json"},
+        )  # a half character as a browser escapes it
+        joined = self.browser.post(f"{self._root}/gradio_api/queue/join", content=content, headers=kind)
         joined.raise_for_status()
         event_id = joined.json()["event_id"]
         shown: list[Any] = []

@@ -10,6 +10,7 @@ from chatbot.store.records import (
     UnansweredQuestion,
     User,
 )
+from chatbot.store.sqlite import mended
 from chatbot.store.store import Store
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "TurnRecord",
     "UnansweredQuestion",
     "User",
+    "mended",
 ]

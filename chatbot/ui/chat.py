@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from chatbot.errors import FrontdeskError, NotFoundError, StoreError, TurnError
+from chatbot.store import mended
 from chatbot.types import TurnRequest
 from chatbot.ui import messages as shown
 from chatbot.ui.screen import SEND, closed, foot, head, note, screen, unchanged, welcome
@@ -174,7 +175,7 @@ class ChatPage:
         try:
             self._limits.admit(visitor_id, _address(request), text)
             client_message_id = ticket if _TICKET.fullmatch(ticket or "") else secrets.token_hex(16)
-            asked = TurnRequest(visitor_id, conversation_id or None, text.strip(), client_message_id)
+            asked = TurnRequest(visitor_id, conversation_id or None, mended(text).strip(), client_message_id)
             message = self._store.add_message(asked)  # from here on the message is kept, whatever happens
             if message.content != asked.content:  # the page's last message came through, the new ticket did not go back
                 asked = replace(asked, client_message_id=secrets.token_hex(16))
@@ -197,15 +198,12 @@ class ChatPage:
             ticket=secrets.token_hex(16),
             writing=True,
         )
-        notice = ""
+        notice, turn = "", None
         try:
             with self._limits.turn(), self._turns.start(asked.visitor_id, request.session_hash or "") as turn:
                 for reply in self._bot.reply(asked, turn.cancelled):
                     if not turn.left:
                         yield screen(messages=[*before, shown.growing(reply)], writing=True)
-            if turn.left:
-                yield unchanged()  # Gradio shows a generator's last output once more when it ends
-                return
         except TurnError as error:
             notice = escape(str(error))
         except Exception:  # noqa: BLE001 (the edge: the stack goes to the log, the customer gets a sentence)
@@ -213,6 +211,9 @@ class ChatPage:
             _LOG.exception("turn failed, reference %s", number)
             contact = escape(self._settings.contact)
             notice = f"Something went wrong on our side (reference {number}). Please try again. {contact}"
+        if turn and turn.left:  # the page shows something else by now
+            yield unchanged()  # Gradio shows a generator's last output once more when it ends
+            return
         kept = self._history(asked.visitor_id, asked.conversation_id or "")
         yield screen(
             messages=shown.stored(kept), thumbs=shown.feedback(kept), notice=notice, again=shown.needs_answer(kept)

@@ -36,13 +36,16 @@
   const draft = (act) => { try { return act(sessionStorage); } catch { return null; } }; // a frame may have no storage
   addEventListener("pagehide", () => {
     const words = find("#fd-input textarea")?.value;
-    draft((store) => (words ? store.setItem(DRAFT, words) : store.removeItem(DRAFT)));
+    if (words) draft((store) => store.setItem(DRAFT, words));
   });
+  let tries = 600; // a minute
   const waiting = setInterval(() => {
     const area = find("#fd-input textarea");
+    if (!tries--) clearInterval(waiting); // a page without a chat
     if (!area || !find("#fd-ticket :is(input, textarea)")?.value) return; // the page is not loaded yet
     clearInterval(waiting);
     const words = draft((store) => store.getItem(DRAFT));
+    draft((store) => store.removeItem(DRAFT));
     if (!words || area.value) return;
     area.value = words;
     area.dispatchEvent(new Event("input", { bubbles: true }));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import date
 from importlib.resources import files
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
@@ -129,7 +130,7 @@ def _add_public_routes(app: FastAPI, bot: Bot, settings: Settings, entries: Call
     def source(entry_id: str) -> HTMLResponse:
         entry = entries().get(entry_id)
         headers = {"Content-Security-Policy": pages.POLICY}
-        if entry is None or entry.visibility != "public":
+        if entry is None or entry.visibility != "public" or not entry.is_valid_on(date.today()):
             return HTMLResponse(pages.missing_source(settings.company), status_code=404, headers=headers)
         return HTMLResponse(pages.source(entry, settings.company), headers=headers)
 

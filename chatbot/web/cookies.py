@@ -12,10 +12,10 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 
 from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.types import Scope
 
 VISITOR_COOKIE = "frontdesk_visitor"
@@ -27,13 +27,8 @@ _VISITOR_ID = re.compile(r"[0-9a-f]{32}")
 
 
 def of_headers(headers: Headers) -> dict[str, str]:
-    """Return the cookies that a request brought; a malformed header brings none."""
-    jar: SimpleCookie = SimpleCookie()
-    try:
-        jar.load(headers.get("cookie", ""))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
+    """Return the cookies that a request brought, whatever other sites of the host put beside ours."""
+    return cookie_parser(headers.get("cookie", ""))
 
 
 def is_secure(scope: Scope) -> bool:

@@ -94,8 +94,7 @@ class Doorway:
                 self._limits.admit_request(address_of(scope))
             except RateError as error:
                 return _Refusal(429, str(error), {"Retry-After": f"{error.retry_after_seconds:.0f}"})
-        session = _session_of(scope)
-        if session is not None and not _is_desk(path) and not self._turns.owns(visitor_id, session):
+        if not _is_desk(path) and not all(self._turns.owns(visitor_id, session) for session in _sessions_of(scope)):
             return _Refusal(403, "This session belongs to another visitor.")
         return None
 
@@ -212,12 +211,16 @@ def _same_origin(headers: Headers) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
-    return bool(urlsplit(origin).netloc) and urlsplit(origin).netloc == headers.get("host")
+    try:
+        return bool(urlsplit(origin).netloc) and urlsplit(origin).netloc == headers.get("host")
+    except ValueError:  # "http://["
+        return False
 
 
-def _session_of(scope: Scope) -> str | None:
+def _sessions_of(scope: Scope) -> list[str]:
+    """Return every session that a request names: which of several the application takes is not ours to guess."""
     match = _SESSION.search(scope["path"])
     if match is None:
-        return None
+        return []
     query = parse_qs(scope["query_string"].decode("latin-1"))
-    return match["session"] or next(iter(query.get("session_hash", [])), None)
+    return [*filter(None, [match["session"]]), *query.get("session_hash", [])]
