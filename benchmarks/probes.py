@@ -202,8 +202,10 @@ def whole_bot(
         for case in cases:
             knowledge.without = HeldOut(case.entry.id)
             out["removed"].append(_asked(bot, store, "removed", case.query))
-        knowledge.without, judged = None, [_asked(bot, store, "judged", query) for query in unanswerable]
-        knowledge.closed, out["closed book"] = True, [_asked(bot, store, "closed", case.query) for case in cases]
+        knowledge.without = None
+        judged = [_asked(bot, store, "judged", query) for query in unanswerable]
+        knowledge.closed = True
+        out["closed book"] = [_asked(bot, store, "closed", case.query) for case in cases]
     return out, judged
 
 
