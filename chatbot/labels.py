@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,8 @@ class LabelRows:
 
     `rows[set]` is (n_labels, hidden size) float32. The encoder's witness is `encoder_intent` (n_intents, encoder
     dimension) with `encoder_bias`, and a kernel regression: `kernel_messages` (n_messages, encoder dimension) unit vectors
-    with `kernel_weights` (n_messages, n_intents). `encoder_examples` holds unit vectors of what was asked in scope,
+    with `kernel_weights` (n_messages, n_intents). `train_intent`, `train_bias` and `train_weights` are the same fitted
+    without the chats that the thresholds are fitted on, see `before_calibration`. `encoder_examples` holds unit vectors of what was asked in scope,
     (n_examples, encoder dimension). `sets[set]` names the labels in row order. `temperature[set]` divides the model's
     log-probabilities. `encoder_pool` holds the kernel's width and the weights of `linear` and `kernel` logits.
     `fusion` holds the weights of `model` and `encoder`, `fusion_bias` (n_intents,) what is added to each intent; `scope`
@@ -108,6 +109,16 @@ class LabelRows:
     fusion_bias: Array
     scope: tuple[float, ...] = ()
     novelty: tuple[float, ...] = ()
+
+    def before_calibration(self) -> LabelRows:
+        """Return the labels as they were before the encoder's witness learnt from the calibration part too.
+
+        What is fitted on that part must not have learnt from it. Without intents nothing differs.
+        """
+        if "train_intent" not in self.rows:
+            return self
+        rows = {**self.rows, "encoder_intent": self.rows["train_intent"], "kernel_weights": self.rows["train_weights"]}
+        return replace(self, rows=rows, encoder_bias=self.rows["train_bias"])
 
     def model_intent(self, logprobs: NDArray[Any]) -> NDArray[Any]:
         """Return the model's calibrated log-probabilities from its (..., n_intents) raw ones."""
@@ -257,12 +268,20 @@ class LabelRows:
                     f"{folder}: expected {len(labels)} rows for {name}, got {n_rows}. Train the adapter again."
                 )
         if "intent" in self.sets:
-            found = self.rows["kernel_weights"].shape
-            expected = (len(self.rows["kernel_messages"]), len(self.sets["intent"]))
-            if found != expected:
-                raise AdapterError(
-                    f"{folder}: expected kernel_weights of shape {expected}, got {found}. Train the adapter again."
-                )
+            n_intents = len(self.sets["intent"])
+            weights, line = (len(self.rows["kernel_messages"]), n_intents), self.rows["encoder_intent"].shape
+            shapes = {
+                "kernel_weights": weights,
+                "train_weights": weights,
+                "train_intent": line,
+                "train_bias": (n_intents,),
+            }
+            for name, expected in shapes.items():
+                found = self.rows[name].shape if name in self.rows else expected
+                if found != expected:
+                    raise AdapterError(
+                        f"{folder}: expected {name} of shape {expected}, got {found}. Train the adapter again."
+                    )
 
 
 def _numbers(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, float]:

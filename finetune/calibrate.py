@@ -274,6 +274,7 @@ def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
     if adapter is None:
         return knowledge, None, encoder.sha256
     model = DialogueModel.load(adapter, encoder, given.base)
+    model.labels = model.labels.before_calibration()
     return knowledge, model, encoder.sha256
 
 

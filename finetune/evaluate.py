@@ -125,7 +125,8 @@ def measure(
     student = Student.of_adapter(load_base(base.folder, bf16=bf16), adapter.folder, rows)
     with progress("reading", len(grown)) as advance:
         read = read_trees(Reader(student, bf16=bf16), renderer.system, grown, PACK_TOKENS, advance)
-    seen = set(json.loads((adapter.folder / "run.json").read_text(encoding="utf-8"))["parts"]["train"])
+    parts = json.loads((adapter.folder / "run.json").read_text(encoding="utf-8"))["parts"]
+    seen = {*parts["train"], *parts["calibration"]}  # the encoder's witness has learnt from both
     report: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
     pictures: tuple[Any, ...] = ()

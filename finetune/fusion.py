@@ -59,7 +59,11 @@ def labelled(lessons: Sequence[Lesson], labels: Labels, name: str) -> Labelled:
 
 
 def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], encoder: Encoder, seed: int) -> LabelRows:
-    """Fit the encoder witness on the training part, and temperatures, fusion, scope and novelty on the calibration part."""
+    """Fit the encoder witness on the training part, and temperatures, fusion, scope and novelty on the calibration part.
+
+    Then the encoder witness is fitted once more, with what was chosen, on both parts: that one serves. The one before
+    is kept for thresholds, which are fitted on the calibration part.
+    """
     sets = dict(material.labels.sets)
     temperature = {name: _temperature(material, read, name) for name in sets}
     if "intent" not in sets:
@@ -69,7 +73,9 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
     held = labelled(material.part("calibration"), material.labels, "intent")
     vectors, held_vectors = encoder.encode_queries(train.texts), encoder.encode_queries(held.texts)
     linear = fit_linear(vectors, train.targets, (held_vectors, held.targets))
-    kernel = fit_kernel(vectors, train.targets, (held_vectors, held.targets), seed)
+    kernel, kernel_of_both = fit_kernel(vectors, train.targets, (held_vectors, held.targets), seed)
+    both = np.concatenate([vectors, held_vectors]), np.concatenate([train.targets, held.targets])
+    linear_of_both = fit_linear(*both, (held_vectors[:0], held.targets[:0]), penalties=(linear.penalty,))
     pool, encoder_logprobs = _pooled(linear, kernel, held_vectors, held.targets)
     model = _matched(read.rows("intent"), held.places, len(sets["intent"]))
     model = log_softmax(model / temperature["intent"])
@@ -81,14 +87,17 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
         _float32(
             {
                 **rows,
-                "encoder_intent": linear.rows,
+                "encoder_intent": linear_of_both.rows,
                 "encoder_examples": kept.vectors,
                 "kernel_messages": kernel.messages,
-                "kernel_weights": kernel.weights,
+                "kernel_weights": kernel_of_both.weights,
+                "train_intent": linear.rows,
+                "train_bias": linear.bias,
+                "train_weights": kernel.weights,
             }
         ),
         temperature,
-        np.asarray(linear.bias, np.float32),
+        np.asarray(linear_of_both.bias, np.float32),
         encoder.sha256,
         {"width": kernel.width, **pool},
         fusion.weights,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,9 @@ def made(seed: int = 0, scope: tuple[float, ...] = (0.5, -1.0, 2.0, 0.25, -3.0),
             "encoder_examples": rows(7, 9),
             "kernel_messages": (rows(5, 9) / 4).astype(np.float16).astype(np.float32),
             "kernel_weights": rows(5, n_intents),
+            "train_intent": rows(n_intents, 9),
+            "train_bias": rng.standard_normal(n_intents).astype(np.float32),
+            "train_weights": rows(5, n_intents),
         },
         temperature={"intent": 1.5, "next_step": 0.7, "support": 2.0},
         encoder_bias=rng.standard_normal(n_intents).astype(np.float32),
@@ -138,6 +142,29 @@ def test_a_message_means_what_both_witnesses_say_weighed_as_fitted(seed: int) ->
     )
     assert understood.out_of_scope is not None
     assert 0 <= understood.out_of_scope <= 1
+
+
+def test_before_calibration_the_encoder_says_what_it_said_without_the_calibration_part() -> None:
+    rows = made(2)
+    vectors = rows.rows["kernel_messages"][:3] / np.linalg.norm(rows.rows["kernel_messages"][:3], axis=1, keepdims=True)
+    shares = np.exp(-1.5 * (1 + 1 - 2 * vectors @ rows.rows["kernel_messages"].T)) @ rows.rows["train_weights"]
+    kernel = np.log(np.maximum(shares, 0.02)) + 0.02 * shares
+    line = vectors @ rows.rows["train_intent"].T + rows.rows["train_bias"]
+    wanted = log_softmax(4.0 * line + 0.5 * kernel)
+    np.testing.assert_allclose(rows.before_calibration().encoder_intent(vectors), wanted, atol=1e-4)
+    assert not np.allclose(rows.encoder_intent(vectors), wanted, atol=1e-2)
+    older = made(2)  # as adapters were kept before
+    kept = {name: values for name, values in older.rows.items() if not name.startswith("train_")}
+    older = replace(older, rows=kept)
+    np.testing.assert_array_equal(older.before_calibration().encoder_intent(vectors), older.encoder_intent(vectors))
+
+
+@pytest.mark.parametrize("name", ["train_intent", "train_bias", "train_weights", "kernel_weights"])
+def test_rows_of_the_encoder_that_do_not_fit_the_intents_are_refused(tmp_path: Path, name: str) -> None:
+    rows = made()
+    replace(rows, rows={**rows.rows, name: rows.rows[name][:-1]}).save(tmp_path)
+    with pytest.raises(AdapterError, match=f"expected {name} of shape"):
+        LabelRows.load(tmp_path)
 
 
 def test_what_was_not_fitted_is_not_claimed() -> None:

@@ -31,7 +31,7 @@ from chatbot.labels import LabelRows
 from chatbot.model import PRECEDENTS_FILE, Adapter, DialogueModel
 from chatbot.parts import Places, load_parts
 from chatbot.prompt import Renderer
-from chatbot.types import Message
+from chatbot.types import Message, Understanding
 from finetune import lora
 from finetune.arguments import parse
 from finetune.calibrate import main as calibrate_main
@@ -184,9 +184,32 @@ def test_an_adapter_folder_holds_a_plain_lora_adapter_the_labels_and_what_the_ru
     assert tensor_types(trained / "adapter_model.safetensors") == {"BF16"}
     assert all("lora_" in name for name in load_file(trained / "adapter_model.safetensors"))
     sizes = {name: rows.shape[0] for name, rows in load_arrays(trained / "labels.safetensors").items()}
-    assert sizes.pop("kernel_messages") == sizes.pop("kernel_weights") > 24
-    assert sizes == {"intent": 3, "next_step": 3, "support": 3, "encoder_intent": 3, "encoder_examples": 24}
+    assert sizes.pop("kernel_messages") == sizes.pop("kernel_weights") == sizes.pop("train_weights") > 24
+    assert sizes.pop("encoder_examples") == 24
+    assert sizes == dict.fromkeys(("intent", "next_step", "support", "encoder_intent", "train_intent", "train_bias"), 3)
     assert not trained.with_name("adapter.partial").exists()
+
+
+def test_the_encoder_learns_from_the_calibration_part_too_but_not_before_what_is_fitted_on_it(trained: Path) -> None:
+    parts = json.loads((trained / "run.json").read_text(encoding="utf-8"))["parts"]
+    asked = {row["id"]: row["messages"][0]["content"] for row in conversations()}
+    rows = load_arrays(trained / "labels.safetensors")
+    weighs = {
+        name: {tuple(m): bool(w.any()) for m, w in zip(rows["kernel_messages"], rows[name], strict=True)}
+        for name in ("kernel_weights", "train_weights")
+    }
+
+    def vectors(part: str) -> set[tuple[float, ...]]:
+        encoded = WordEncoder().encode_queries([asked[name] for name in parts[part]])
+        return {tuple(row) for row in np.asarray(encoded, np.float16)}
+
+    train, calibration, test = (vectors(part) for part in ("train", "calibration", "test"))
+    assert calibration - train
+    for vector in calibration - train:
+        assert weighs["kernel_weights"][vector]
+        assert not weighs["train_weights"][vector]
+    assert all(weighs["train_weights"][vector] for vector in train)
+    assert not (test - train - calibration) & set(weighs["kernel_weights"])
 
 
 def test_an_adapter_brings_what_entries_answered_in_its_training_part_and_nothing_of_the_others(trained: Path) -> None:
@@ -211,14 +234,32 @@ def test_the_bot_searches_with_what_its_adapter_brings(trained: Path, home: Path
 
 
 def test_a_calibration_weighs_search_by_the_chats_that_the_adapter_learnt_from(
-    trained: Path, home: Path, tiny_base: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path,
+    home: Path,
+    tiny_base: Path,
+    dataset: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    asked: list[LabelRows] = []
+    understand = LabelRows.understand
+
+    def watched(rows: LabelRows, *given: Any, **more: Any) -> Understanding:
+        asked.append(rows)
+        return understand(rows, *given, **more)
+
+    monkeypatch.setattr(LabelRows, "understand", watched)
     flags = ["--adapter", trained, "--knowledge", home, "--dataset", dataset, "--base", tiny_base]
     assert calibrate_main([*map(str, flags), "--output_dir", str(tmp_path / "fitted")]) == EXIT_DONE
     kept = len(Adapter.open(trained).precedents().answers)  # type: ignore[union-attr]
     assert f"fitting the weights of search on {kept} turns" in capsys.readouterr().err
     calibration = Calibration.load(tmp_path / "fitted")
     assert calibration.fitted_on["answerable"] > 0
+    kept_rows = load_arrays(trained / "labels.safetensors")
+    assert asked
+    for rows in asked:  # the encoder's witness that serves has learnt from the chats that this fits on
+        np.testing.assert_array_equal(rows.rows["kernel_weights"], kept_rows["train_weights"])
 
 
 def test_an_adapter_whose_precedents_do_not_belong_to_it_is_refused(trained: Path, tmp_path: Path) -> None:
@@ -272,8 +313,8 @@ def test_an_adapter_is_measured_and_the_predictions_give_the_figures_of_the_repo
     assert evaluate_main(command) == EXIT_DONE
     figures = json.loads(report.read_text(encoding="utf-8"))
     intent = figures["intent"]
-    seen = json.loads((trained / "run.json").read_text(encoding="utf-8"))["parts"]["train"]
-    assert (intent["n"], intent["n_seen_in_training"]) == (36, len(seen))
+    parts = json.loads((trained / "run.json").read_text(encoding="utf-8"))["parts"]
+    assert (intent["n"], intent["n_seen_in_training"]) == (36, len(parts["train"]) + len(parts["calibration"]))
     assert {"model", "encoder", "macro_f1", "ece", "in_scope_accuracy", "gain_over_encoder"} <= intent.keys()
     rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
     assert [(row["id"], row["message"]) for row in rows] == [(row["id"], 0) for row in conversations()]
