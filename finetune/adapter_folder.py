@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from knowledge_base.encoder import Encoder
 
 RUN_FILE = "run.json"
+
+
+def kept_id(identity: str) -> str:
+    """Return the id of a conversation as an adapter keeps it: an e-mail address or a telephone number as its hash."""
+    if "@" in identity or identity.startswith("+"):
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return identity
 
 
 def save_weights(folder: Path, student: Any, rows: LabelRows, base: Base) -> None:
@@ -57,7 +65,9 @@ def write_run(
         "tokenizer_sha256": sha256_of(base.folder / "tokenizer.json"),
         "encoder": {"id": encoder.id, "sha256": encoder.sha256},
         "data": [{"file": file.name, "sha256": sha256_of(file)} for file in files],
-        "parts": {name: list(getattr(material.split, name)) for name in ("train", "calibration", "test")},
+        "parts": {
+            name: [kept_id(one) for one in getattr(material.split, name)] for name in ("train", "calibration", "test")
+        },
         "questions_of_the_knowledge": len(material.questions),
         "replies": dict(material.replies),
         "redacted": dict(material.redacted),

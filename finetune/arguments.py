@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from finetune.output_folder import named, partial_of
 from knowledge_base.command import Parser
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
@@ -47,7 +49,7 @@ class LoraArguments:
     use_dora: bool = _flag(False, "refused: an adapter is plain LoRA, which every server can load")
     lora_modules_to_save: tuple[str, ...] = _flag((), "refused: an adapter holds no whole modules", nargs="+")
     lora_target_modules: tuple[str, ...] = _flag(("all-linear",), "modules that get an adapter", nargs="+")
-    max_length: int = _flag(1024, "tokens of a conversation that are read at once; longer ones are cut between turns")
+    max_length: int = _flag(1024, "tokens of a conversation that are read at once, beside the words before; longer ones are cut between turns")
     pack_tokens: int = _flag(256, "tokens that are read in one pass; short conversations share it")
     gradient_accumulation_steps: int = _flag(2, "passes an optimizer step")
     evidence_every: int = _flag(4, "each turn's evidence is read in one pass of so many; the rest only reads labels")
@@ -70,8 +72,7 @@ class LoraArguments:
 
     def partial(self) -> Path:
         """The folder in which the adapter is built."""
-        output = Path(self.output_dir)
-        return output.with_name(output.name + ".partial")
+        return partial_of(named(self.output_dir))
 
 
 def parse(argv: Sequence[str] | None) -> LoraArguments:
@@ -133,6 +134,8 @@ def _from_file(path: Path) -> dict[str, Any]:
                 converted = float(converted)
             except ValueError:
                 raise InputError(f"--config {path}: {name}: expected a number, got {value!r}.") from None
+        if name == "resume_from_checkpoint" and isinstance(converted, bool):
+            converted = LAST if converted else ""
         if isinstance(default, str) and isinstance(converted, bool):
             converted = str(converted).lower()
         inner = type(default[0]) if isinstance(default, tuple) and default else str
@@ -167,6 +170,10 @@ def _check(arguments: LoraArguments) -> None:
         raise InputError(f"--bf16: expected auto, true or false, got {a.bf16}.")
     if a.report_to not in ("none", "tensorboard", "wandb", "trackio", "mlflow"):
         raise InputError(f"--report_to: expected none, tensorboard, wandb, trackio or mlflow, got {a.report_to}.")
+    if a.report_to != "none" and find_spec(a.report_to) is None:
+        raise InputError(f"--report_to {a.report_to}: expected the package {a.report_to}, found none. Install it.")
+    if not 0 <= a.seed < 2**32:
+        raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {a.seed}.")
     positive = ("num_train_epochs", "learning_rate", "pack_tokens", "gradient_accumulation_steps", "logging_steps")
     for name in (*positive, "label_learning_rate", "max_length", "lora_alpha", "evidence_every"):
         if not 0 < getattr(a, name) < math.inf:

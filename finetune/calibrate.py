@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, evidence_features, pointed
+from finetune.adapter_folder import kept_id
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
+from finetune.output_folder import output_folder
 from finetune.thresholds import logistic, threshold, worthwhile
 from knowledge_base import scorer as weights
 from knowledge_base.candidates import HeldOut
@@ -60,9 +62,7 @@ class Steps:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see the module."""
     given = _parser().parse_args(argv)
-    output = Path(given.output_dir)
-    if output.exists() and (output.is_file() or any(output.iterdir())):
-        raise InputError(f"--output_dir {output}: expected an absent or empty folder, got one in use. Choose another.")
+    output = output_folder(given.output_dir)
     if not 0 < given.max_error < 1:
         raise InputError(f"--max_error: expected a share between 0 and 1, got {given.max_error}.")
     queries, refusals = _read_queries(given.queries)
@@ -236,11 +236,11 @@ def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcri
     """Return the chats of the adapter's calibration part; of files it has not seen, all."""
     parts: Mapping[str, list[str]] = _run(adapter)["parts"]
     wanted = set(parts["calibration"])
-    chosen = [transcript for transcript in transcripts if transcript.id in wanted]
+    chosen = [transcript for transcript in transcripts if kept_id(transcript.id) in wanted]
     if chosen:
         return chosen
     seen = {i for ids in parts.values() for i in ids}
-    return [transcript for transcript in transcripts if transcript.id not in seen]
+    return [transcript for transcript in transcripts if kept_id(transcript.id) not in seen]
 
 
 def _learnt_from(transcripts: Sequence[Transcript], adapter: Path, knowledge: KnowledgeBase) -> list[Transcript]:
@@ -249,7 +249,7 @@ def _learnt_from(transcripts: Sequence[Transcript], adapter: Path, knowledge: Kn
 
     run = _run(adapter)
     wanted = set(run["parts"]["train"])
-    chosen = [transcript for transcript in transcripts if transcript.id in wanted]
+    chosen = [transcript for transcript in transcripts if kept_id(transcript.id) in wanted]
     return without_personal_data(chosen, knowledge)[0] if run["arguments"]["redact"] else chosen
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class Best(TrainerCallback):  # type: ignore[misc]
         from safetensors.torch import save_file
 
         loss = float(metrics["eval_loss"])
-        if processes.rank():
+        if processes.rank() or not math.isfinite(loss):
             return
         if self._score.exists() and json.loads(self._score.read_text(encoding="utf-8"))["loss"] <= loss:
             return

@@ -235,7 +235,11 @@ def _shown(
 
 
 def trees(lesson: Lesson, renderer: Renderer, labels: Labels, max_length: int) -> list[Tree]:
-    """Return the trees of a conversation; it is cut between turns where one would exceed `max_length` tokens."""
+    """Return the trees of a conversation; it is cut between turns where one would exceed `max_length` tokens.
+
+    The words before the first turn of a tree do not count: else every turn behind so many would be a tree with all
+    of them, and they would be read again for each.
+    """
     messages = lesson.transcript.messages
     segments = [renderer.message(message) for message in messages]
     firsts = renderer.firsts(segments)
@@ -244,10 +248,11 @@ def trees(lesson: Lesson, renderer: Renderer, labels: Labels, max_length: int) -
     while turns:
         first = firsts[turns[0].message]
         taken = 1
+        before = sum(map(len, segments[first : turns[0].message]))
         tree = _tree(lesson, turns[:1], first, segments, renderer, labels)
         while taken < len(turns) and firsts[turns[taken].message] == first:
             larger = _tree(lesson, turns[: taken + 1], first, segments, renderer, labels)
-            if larger.n_tokens > max_length:
+            if larger.n_tokens - before > max_length:
                 break
             tree, taken = larger, taken + 1
         if any(node.labels or node.n_written for node in tree.nodes):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.output_folder import output_folder, partial_of
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -65,8 +66,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _discover(given: Any) -> int:
     began = time.monotonic()
-    output = Path(given.output_dir)
-    _require_free(output)
+    output = output_folder(given.output_dir)
+    if partial_of(output).exists():
+        raise InputError(f"{partial_of(output)}: an unfinished run is there. Delete the folder.")
     transcripts, refusals = _read(given)
     encoder, knowledge = _models(given)
     transcripts, redacted = _redacted(transcripts, knowledge)
@@ -185,24 +187,13 @@ def _redacted(
     return done, redacted
 
 
-def _require_free(output: Path) -> None:
-    if output.is_file() or (output.is_dir() and any(output.iterdir())):
-        raise InputError(f"--output_dir {output}: expected an absent or empty folder, got one in use. Choose another.")
-    if _partial(output).exists():
-        raise InputError(f"{_partial(output)}: an unfinished run is there. Delete the folder.")
-
-
-def _partial(output: Path) -> Path:
-    return output.with_name(output.name + ".partial")
-
-
 def _write(output: Path, found: Findings, seed: int) -> None:
     """Build the folder aside and give it its name when it is whole."""
     from finetune.cluster_map import draw_map
     from finetune.coverage import coverage_lines
     from finetune.intents_file import REQUESTS_FILE, write_intents, write_places
 
-    partial = _partial(output)
+    partial = partial_of(output)
     partial.mkdir(parents=True)
     try:
         write_intents(partial / INTENTS_FILE, found.proposals, found.covered)

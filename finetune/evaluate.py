@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from chatbot.examples import Examples
 from chatbot.labels import OUT_OF_SCOPE
+from finetune.adapter_folder import kept_id
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
@@ -199,7 +200,7 @@ def _intent_report(
     }
     report = {
         "n": len(messages),
-        "n_seen_in_training": sum(m.transcript.id in seen for m in messages),
+        "n_seen_in_training": sum(kept_id(m.transcript.id) in seen for m in messages),
         **witnesses["both"],
         "model": witnesses["model"],
         "encoder": witnesses["encoder"],

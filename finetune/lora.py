@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 from finetune import adapter_folder, processes, unfinished
 from finetune.arguments import LoraArguments, parse
 from finetune.material import prepare
-from finetune.transcripts import Reading, read_files
+from finetune.output_folder import named
+from finetune.transcripts import UNRECOGNISED, Reading, read_files
 from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from finetune.material import Material
     from knowledge_base.encoder import Encoder
     from knowledge_base.search import KnowledgeBase
+
+# How often each evidence is made ready, with other facts altered each time; longer runs take them in turn again.
+MOST_SHOWINGS = 8
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,6 +63,7 @@ def _main(arguments: LoraArguments) -> int:
     unfinished.check_output(arguments)
     reading = _read(arguments, files, say)
     transcripts, refusals = reading.transcripts, reading.refusals
+    files = [file for file in files if reading.formats[str(file)] != UNRECOGNISED]  # what cannot be read has no hash
     base = _base(arguments, say)
     encoder, knowledge = _knowledge(arguments, say)
     material = prepare(arguments, transcripts, knowledge, say)
@@ -175,7 +180,7 @@ def train_adapter(
         )
         for name in ("train", "calibration", "test")
     }
-    showings = math.ceil(arguments.num_train_epochs / arguments.evidence_every)
+    showings = min(MOST_SHOWINGS, math.ceil(arguments.num_train_epochs / arguments.evidence_every))
     shared = [variants(each, arguments.evidence_every, showings, arguments.seed) for each in material.part("train")]
     say(f"in all passes: {summary(lesson for variant in shared for lesson in variant)}")
     rounds = tuple(
@@ -230,7 +235,7 @@ def train_adapter(
     adapter_folder.plot_losses(adapter / "loss.png", history)
     adapter_folder.copy_logs(partial / "logs", adapter)
     seal(adapter, {"kind": "adapter", "base": {"id": base.id, "sha256": base.sha256}})
-    output = Path(arguments.output_dir)
+    output = named(arguments.output_dir)
     if output.is_dir():
         output.rmdir()
     publish(adapter, output)

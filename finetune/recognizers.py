@@ -15,10 +15,12 @@ _EMAIL = (
     rf"(?<![{_WORD}])[{_WORD}!#$%&'*+/=?^_`{{|}}~.-]{{0,63}}[{_WORD}_+-]@"
     rf"(?:[{_WORD}](?:[{_WORD}-]{{0,61}}[{_WORD}])?\.){{1,8}}(?:xn--[a-z0-9-]+|[\p{{Latin}}\p{{Cyrillic}}\p{{Greek}}]{{2,}})"
 )
-_DIGIT_GROUPS = re.compile(r"\d+(?:[ -]\d+)*")
-_IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE)
+_BETWEEN = r"[ .\-\u00a0\u00ad\u2007\u2009-\u2015\u202f]"  # blanks, dots, dashes: how people part groups of digits
+_DIGIT_GROUPS = re.compile(rf"\d+(?:{_BETWEEN}{{1,2}}\d+)*")
+_IBAN = re.compile(rf"(?<![A-Z0-9])[A-Z]{{2}}\d{{2}}(?:{_BETWEEN}?[A-Z0-9]){{11,30}}", re.IGNORECASE)
 _SHORTEST_IBAN = 15
 _CARD_GROUP = 4
+_LONGEST_CARD = 19
 # First digits and lengths by issuer (ISO/IEC 7812): Visa, Mastercard, American Express, Discover, JCB, Diners,
 # UnionPay, Maestro. With the check digit they leave few other numbers.
 _ISSUERS = re.compile(
@@ -75,8 +77,10 @@ def _cards(groups: re.Match[str], is_valid: Callable[[str], bool]) -> Iterator[t
     while first < len(spans):
         # People write a card in one piece or in groups of at least four; only the last may be shorter.
         last = first
-        while last + 1 < len(spans) and spans[last][1] - spans[last][0] >= _CARD_GROUP:
+        digits = spans[first][1] - spans[first][0]
+        while last + 1 < len(spans) and spans[last][1] - spans[last][0] >= _CARD_GROUP and digits < _LONGEST_CARD:
             last += 1
+            digits += spans[last][1] - spans[last][0]
         while last >= first and not _is_card(text[spans[first][0] : spans[last][1]], is_valid):
             last -= 1
         if last >= first:
@@ -95,7 +99,7 @@ def _accounts(text: str, is_valid: Callable[[str], bool | None]) -> Iterator[tup
     while candidate := _IBAN.search(text, position):
         start, end = candidate.span()
         while end - start >= _SHORTEST_IBAN and (
-            text[end : end + 1].isalnum() or not is_valid(text[start:end].upper())
+            text[end : end + 1].isalnum() or not is_valid(re.sub(_BETWEEN, "", text[start:end]).upper())
         ):
             end -= 1
         found = end - start >= _SHORTEST_IBAN

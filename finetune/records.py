@@ -59,6 +59,12 @@ class Transcript:
         return "\n".join(message.content for message in self.messages if message.role == "user")
 
     @property
+    def words_hash(self) -> str:
+        """SHA-256 of what was said by which side: labels that are given or corrected later change nothing."""
+        said = [(message.role, message.content) for message in self.messages]
+        return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
+
+    @property
     def content_hash(self) -> str:
         """SHA-256 of words and labels; the id, the source and what was left out do not count."""
         content = [astuple(message) for message in self.messages], self.language, self.tags
@@ -132,7 +138,7 @@ def read_record(raw: object, source: str, note: Note) -> Transcript:
     transcript = Transcript(
         identity, messages, _string(fields, "language").strip(), _strings(fields, "tags"), source, positions
     )
-    return transcript if identity else _with_hash_as_id(transcript)
+    return transcript if identity else replace(transcript, id=transcript.words_hash[:16])
 
 
 def shown(value: object) -> str:
@@ -145,10 +151,6 @@ def shown(value: object) -> str:
         return json.dumps(value)[:40]
     name = "list" if isinstance(value, list) else "object"
     return f"a {name}" if value and name == "list" else f"an {name}" if value else f"an empty {name}"
-
-
-def _with_hash_as_id(transcript: Transcript) -> Transcript:
-    return replace(transcript, id=transcript.content_hash[:16])
 
 
 def _identity(fields: Mapping[str, Any]) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from finetune.records import RefusedError, moment_of
+from finetune.records import ROLES, RefusedError, moment_of
 from finetune.tables import Row
 
 PAIRS = ("question", "answer")
 TURNS = ("conversation_id", "role", "text")
+PRIVATE = ("note", "private", "internal", "is_private", "is_internal")
+LABELS = ("author", "intent", "action", "evidence")
 LAYOUTS = (TURNS, PAIRS)
 """The columns that a table must have, for each form of table."""
 
+_PUBLIC = ("", "0", "false", "no", "n", "f", "public")  # anything else in a column of PRIVATE keeps a message private
+_AUTHORS = {"human": "human", "bot": "bot", "chatbot": "bot", "approved": "approved"}  # other words name a person
 _TIME = "a time such as 2026-01-31 09:30:00 or seconds since 1970 in every row of a conversation"
 
 
@@ -24,7 +28,7 @@ def has_turns(columns: Iterable[str]) -> bool:
 def unknown(columns: Iterable[str]) -> Iterator[str]:
     """Yield the columns that mean nothing here."""
     names = tuple(columns)
-    known = {*TURNS, "time"} if has_turns(names) else {*PAIRS, "intent"}
+    known = {*TURNS, "time", *PRIVATE, *LABELS} if has_turns(names) else {*PAIRS, "intent"}
     return (name for name in names if name not in known)
 
 
@@ -65,5 +69,15 @@ def _turns(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
     if any(row.cells.get("time", "").strip() for row in rows):
         times = [moment_of(row.cells["time"].strip() or None, _TIME, index) for index, row in enumerate(rows)]
         rows = [row for _, row in sorted(zip(times, rows, strict=True), key=lambda pair: pair[0])]
-    messages = [{"role": row.cells["role"], "content": row.cells["text"]} for row in rows]
-    return {"id": identity, "messages": messages}, [row.line for row in rows]
+    return {"id": identity, "messages": [_turn(row) for row in rows]}, [row.line for row in rows]
+
+
+def _turn(row: Row) -> dict[str, Any]:
+    """Return the message of a row; labels that do not belong to its side are left out."""
+    cells = {name: row.cells.get(name, "").strip() for name in (*PRIVATE, *LABELS)}
+    is_private = any(cells[name].casefold() not in _PUBLIC for name in PRIVATE)
+    message: dict[str, Any] = {"role": row.cells["role"], "content": row.cells["text"], "note": is_private}
+    if ROLES.get(message["role"].strip().casefold()) == "user":
+        return message | {"intent": cells["intent"].split("|")}
+    labels = {"author": _AUTHORS.get(cells["author"].casefold()), "action": cells["action"] or None}
+    return message | labels | {"evidence": cells["evidence"].split("|")}

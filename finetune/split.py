@@ -20,6 +20,9 @@ from knowledge_base.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, shingles
 # 42 bands of 6 hashes miss a pair at that similarity with a probability of (1 - 0.8**6)**42 = 3e-6; what they propose
 # is compared exactly.
 _BANDS, _ROWS = 42, 6
+_SKETCH_ERROR = 0.1  # four standard errors of an estimate from 252 hashes at that similarity
+TELLING_BYTES = 16  # of a message that is a request: "where is my order", six Chinese characters
+COMPARED_WITH = 50  # of a group: thousands of mails of one form would be compared each with each
 _ANY = ""  # the label that every conversation has
 
 PARTS = ("train", "calibration", "test")
@@ -82,13 +85,21 @@ def folds(transcripts: Sequence[Transcript], seed: int, count: int) -> list[tupl
 def near_duplicate_groups(transcripts: Sequence[Transcript]) -> list[list[Transcript]]:
     """Return the conversations in groups: near-duplicates of near-duplicates are in the same group.
 
-    A conversation that is like no other is a group of its own.
+    So is a conversation that is but one message with those that hold this message, unless it is too short to tell
+    requests apart (the stories of a Rasa project are made of its examples). One that is like no other is a group of its own.
     """
     by_words: dict[str, list[Transcript]] = defaultdict(list)
     for transcript in transcripts:
         by_words[normalised(transcript.customer_words)].append(transcript)
     texts = sorted(by_words)
-    leaders = _joined(len(texts), _near_pairs([shingles(text) for text in texts]))
+    connected = _connected([shingles(text) for text in texts])
+    number = {text: index for index, text in enumerate(texts)}
+    for text, transcript in ((text, one) for text, same in by_words.items() for one in same):
+        for message in transcript.messages:
+            said = normalised(message.content) if message.role == "user" else ""
+            if said in number and len(said.encode()) >= TELLING_BYTES:
+                connected.join(number[text], number[said])
+    leaders = [connected.leader(index) for index in range(len(texts))]
     groups: dict[int, list[Transcript]] = defaultdict(list)
     for index, text in enumerate(texts):
         groups[leaders[index]] += by_words[text]
@@ -101,34 +112,62 @@ def normalised(words: str) -> str:
     return " ".join(re.findall(r"\w+", folded)) or folded.strip()
 
 
-def _near_pairs(sets: Sequence[frozenset[str]]) -> Iterable[tuple[int, int]]:
+def _connected(sets: Sequence[frozenset[str]]) -> _Groups:
+    """Return which sets of shingles are connected by near-duplicates.
+
+    What an index of MinHash sketches proposes is compared exactly, but for what is connected already and for what the
+    sketches say is clearly less alike.
+    """
+    import numpy as np
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
     empty = MinHash(num_perm=_BANDS * _ROWS)
+    sketches = np.zeros((len(sets), _BANDS * _ROWS), np.uint32)
+    groups = _Groups(len(sets))
     for number, shingled in enumerate(sets):
         sketch = empty.copy()
         sketch.update_batch(shingle.encode() for shingle in shingled)
-        for other in index.query(sketch):
+        sketches[number] = sketch.hashvalues
+        proposed = np.array(sorted(index.query(sketch)), int)
+        alike = (sketches[proposed] == sketches[number]).mean(axis=1) >= NEAR_DUPLICATE_JACCARD - _SKETCH_ERROR
+        for other in proposed[alike].tolist():
+            if groups.leader(other) == groups.leader(number):
+                continue
             if jaccard(shingled, sets[other]) >= NEAR_DUPLICATE_JACCARD:
-                yield number, other
-        index.insert(number, sketch, check_duplication=False)
+                groups.join(number, other)
+        if groups.admits(number):
+            index.insert(number, sketch, check_duplication=False)
+    return groups
 
 
-def _joined(count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Return for each of `count` items the smallest item that it is connected with."""
-    leaders = list(range(count))
+class _Groups:
+    """Which of n items are connected; each group is led by its smallest item."""
 
-    def leader(item: int) -> int:
-        while leaders[item] != item:
-            leaders[item] = leaders[leaders[item]]
-            item = leaders[item]
+    def __init__(self, n: int) -> None:
+        self._leaders = list(range(n))
+        self._compared = [0] * n
+
+    def leader(self, item: int) -> int:
+        """Return the smallest item of the group of an item."""
+        while self._leaders[item] != item:
+            self._leaders[item] = self._leaders[self._leaders[item]]
+            item = self._leaders[item]
         return item
 
-    for one, other in pairs:
-        first, second = sorted((leader(one), leader(other)))
-        leaders[second] = first
-    return [leader(item) for item in range(count)]
+    def join(self, one: int, other: int) -> None:
+        """Connect two groups."""
+        first, second = sorted((self.leader(one), self.leader(other)))
+        if first == second:
+            return
+        self._leaders[second] = first
+        self._compared[first] += self._compared[second]
+
+    def admits(self, item: int) -> bool:
+        """Say whether an item is one of the first of its group, which others are compared with."""
+        group = self.leader(item)
+        self._compared[group] += 1
+        return self._compared[group] <= COMPARED_WITH
 
 
 def _group(members: Sequence[Transcript], seed: int) -> _Group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from finetune.plan import Packs, Schedule, TrainingData, number_of_steps
 from finetune.student import ROWS_PREFIX, Reader, Student, tensors
 from finetune.tree import group, pack
 from finetune.witness import cross_entropy, fit_temperature
+from knowledge_base.errors import FrontdeskError
 
 Array = NDArray[Any]
 WRITTEN = "written"
@@ -201,8 +203,11 @@ def train(
     with interruption.awaited():
         trainer.train(resume_from_checkpoint=resumed)
     best.restore(student)
+    if not all(bool(torch.isfinite(value).all()) for value in student.state_dict().values()):
+        raise FrontdeskError("training: expected finite weights, got some beyond all bounds. Lower --learning_rate.")
     # The Trainer's log is in its checkpoints, so that it holds what was logged before a run was resumed too.
-    return [{name: float(value) for name, value in row.items()} for row in trainer.state.log_history]
+    history = [{name: float(value) for name, value in row.items()} for row in trainer.state.log_history]
+    return [{name: value for name, value in row.items() if math.isfinite(value)} for row in history]
 
 
 def _arguments(schedule: Schedule, steps: int, folder: Path) -> TrainingArguments:

@@ -8,13 +8,14 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from finetune import rows
 from finetune.documents import decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
 from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
+from finetune.importers.draft import PRIVATE
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
 from finetune.tables import FileError, Row, Table, read_table
 from finetune.workbook import Sheet, read_sheet
@@ -30,6 +31,8 @@ _TABLES = (".csv", ".tsv")
 _SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".xlsx", ".yml", ".yaml", ".txt")
 _DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 _RASA_KEY = re.compile(r"^(?:nlu|stories|rules|responses|intents)\s*:", re.MULTILINE)
+
+UNRECOGNISED = "not recognised"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class _Collection:
 
     @property
     def formats(self) -> dict[str, str]:
-        return {file: ", ".join(names) or "not recognised" for file, names in self._formats.items()}
+        return {file: ", ".join(names) or UNRECOGNISED for file, names in self._formats.items()}
 
     def read(self, path: Path) -> None:
         self._formats.setdefault(str(path), {})
@@ -191,7 +194,7 @@ class _Collection:
             return
         if not encoding.startswith("utf"):
             self._note_encoding(path, encoding)
-        if chatml.START in text:
+        if text.lstrip().startswith(chatml.START):
             self._import(path, chatml.NAME, chatml.records([(1, text)]), "line")
         elif kind in (".yml", ".yaml") or (start not in ("{", "[") and _RASA_KEY.search(text)):
             self._read_document(path, read_yaml(text))
@@ -271,6 +274,9 @@ class _Collection:
             lines = [row.line for row in group]
             try:
                 raw, lines = rows.conversation(group)
+                for message, line in zip(raw["messages"], lines, strict=True):
+                    if message.get("note"):
+                        self._note(f"{path}:{line}", PRIVATE)
                 self._keep(raw, f"{path}:{min(lines)}")
             except RefusedError as error:
                 self._refuse(path, lines[error.message or 0], error.reason, unit)
@@ -286,6 +292,11 @@ class _Collection:
         notes: list[str] = []
         transcript = read_record(raw, source, notes.append)
         content = transcript.content_hash
+        if (
+            transcript.id == transcript.words_hash[:16]
+            and self._first_with_id.get(transcript.id, (content,))[0] != content
+        ):
+            transcript = replace(transcript, id=content[:16])  # the same words with other labels
         first_content, first_source = self._first_with_id.get(transcript.id, (None, ""))
         if first_content is None:
             self._first_with_id[transcript.id] = (content, source)

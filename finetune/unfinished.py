@@ -9,6 +9,7 @@ from pathlib import Path
 
 from finetune import processes
 from finetune.arguments import LAST, LoraArguments
+from finetune.output_folder import output_folder
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import sha256_of
 
@@ -21,9 +22,8 @@ def check_output(arguments: LoraArguments) -> None:
     Raises:
         InputError: the run would overwrite something, or there is nothing to go on with.
     """
-    output, partial = Path(arguments.output_dir), arguments.partial()
-    if output.is_file() or (output.is_dir() and any(output.iterdir())):
-        raise InputError(f"--output_dir {output}: expected an absent or empty folder, got one in use. Choose another.")
+    output_folder(arguments.output_dir)
+    partial = arguments.partial()
     resuming = bool(arguments.resume_from_checkpoint)
     if partial.exists() and any(partial.iterdir()) and not resuming:
         raise InputError(

@@ -80,6 +80,69 @@ def test_an_export_is_recognised_by_its_content_whatever_its_name(tmp_path: Path
     assert said(reading.transcripts) == said(expected(file))
 
 
+@pytest.mark.parametrize(
+    "further", [{"role": "tool", "content": "{}"}, {"role": "assistant", "content": "x", "weight": 1}]
+)
+def test_messages_of_our_own_form_keep_their_labels_beside_those_of_openai(tmp_path: Path, further: object) -> None:
+    messages = [
+        {"role": "customer", "content": "hi", "intent": ["greet", "chat"]},
+        further,
+        {"role": "assistant", "content": "SECRET", "note": True},
+        {"role": "assistant", "content": "I am a bot", "author": "bot", "action": "answer"},
+        {"role": "agent", "content": "I am not", "author": "human", "evidence": ["a"]},
+    ]
+
+    reading = read_data(tmp_path, json.dumps({"id": "x", "messages": messages}), "chats.json")
+
+    assert set(reading.formats.values()) == {"OpenAI messages"}
+    first, *_, bot, person = reading.transcripts[0].messages
+    assert first == Message("user", "hi", intents=("greet", "chat"))
+    assert bot == Message("assistant", "I am a bot", author="bot", action="answer")
+    assert person == Message("assistant", "I am not", author="human", evidence=("a",))
+    assert "SECRET" not in str(reading.transcripts)
+    assert "private note left out" in reading.warnings[0] + reading.warnings[-1]
+
+
+def test_a_note_among_the_turns_of_sharegpt_is_private(tmp_path: Path) -> None:
+    turns = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "SECRET", "note": True}]
+
+    reading = read_data(tmp_path, json.dumps([{"conversations": turns}]), "chats.json")
+
+    assert said(reading.transcripts) == [[("user", None, "hi")]]
+
+
+def test_a_message_that_a_later_event_of_chatwoot_deletes_is_not_used(tmp_path: Path) -> None:
+    def event(name: str, identity: int, content: str, **more: object) -> dict[str, object]:
+        fixed = {
+            "event": name,
+            "id": identity,
+            "message_type": "incoming",
+            "private": False,
+            "created_at": 1 + identity,
+        }
+        return {**fixed, "content": content, "conversation": {"id": 7}, **more}
+
+    events = [
+        event("message_created", 1, "where is it?"),
+        event("message_created", 2, "my password is 1234"),
+        event("message_updated", 1, "where is it?"),
+        event("message_updated", 2, "This message was deleted", content_attributes={"deleted": True}),
+    ]
+
+    reading = read_data(tmp_path, "\n".join(map(json.dumps, events)), "log.jsonl")
+
+    assert said(reading.transcripts) == [[("user", None, "where is it?")]]
+
+
+def test_a_customer_who_writes_a_mark_of_chatml_does_not_make_a_table_chatml(tmp_path: Path) -> None:
+    table = "conversation_id,role,text\na,customer,what is <|im_start|>?\na,agent,nothing\n"
+
+    reading = read_data(tmp_path, table, "chats.txt")
+
+    assert reading.refusals == []
+    assert [len(transcript.messages) for transcript in reading.transcripts] == [2]
+
+
 def test_what_is_left_out_is_counted_with_its_reason() -> None:
     warnings = "\n".join(read_files([SHAPES / file for file in FILES]).warnings)
 
@@ -341,6 +404,22 @@ def test_rasa_intents_of_twenty_examples_are_read_with_their_entities(tmp_path: 
         ("It wrote:\n404", "It wrote:\n404"),
         ("Hello {{customer.name}},\nyour code is {code}.", "your code is {code}."),
         ("a < b and b > c", "a < b and b > c"),
+        ("hi where is my order 4711\nthanks", "hi where is my order 4711\nthanks"),
+        ("Hello I need a refund for it\nits number is 4711", "Hello I need a refund for it\nits number is 4711"),
+        ("Hi Anna, your parcel left today\nIt is in Leeds.", "Hi Anna, your parcel left today\nIt is in Leeds."),
+        ("HELLO WHERE IS IT\nanswer", "HELLO WHERE IS IT\nanswer"),
+        ("hi anna,\nit left.", "it left."),
+        ("Hello\nit left.", "it left."),
+        ("Dear Support Team,\nit is late.", "it is late."),
+        ("Sehr geehrte Damen und Herren,\nes ist da.", "es ist da."),
+        ("尊敬的客户，您的包裹已寄出\n谢谢等待", "尊敬的客户，您的包裹已寄出\n谢谢等待"),
+        ("尊敬的客户：\n您的包裹已寄出", "您的包裹已寄出"),
+        (
+            "A flight:\nFrom: London\nTo: Rome\nDate: 3 May\nHow much?",
+            "A flight:\nFrom: London\nTo: Rome\nDate: 3 May\nHow much?",
+        ),
+        ("Yes.\nFrom: Ann <a@x.example>\nTo: Tom\nwhat?", "Yes."),
+        ("Open it.\n\n---\n\nThen close it.", "Open it.\n\n---\n\nThen close it."),
     ],
 )
 def test_of_a_mail_only_what_its_writer_said_remains(text: str, wanted: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -34,17 +35,20 @@ from chatbot.prompt import Renderer
 from chatbot.types import Message, Understanding
 from finetune import lora
 from finetune.arguments import parse
+from finetune.calibrate import _held_out
 from finetune.calibrate import main as calibrate_main
 from finetune.checkpoints import Best, last_complete
 from finetune.data import Labels, lessons, trees
 from finetune.evaluate import main as evaluate_main
+from finetune.output_folder import output_folder
 from finetune.plan import Schedule, TrainingData
 from finetune.student import Reader, Student, load_base
 from finetune.training import evaluate, train
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files, read_transcripts
 from finetune.tree import pack, path
 from knowledge_base.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
+from knowledge_base.errors import FrontdeskError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of, verify
 from knowledge_base.search import KnowledgeBase
 
@@ -651,7 +655,7 @@ def test_the_best_state_is_kept_and_given_back(prepared: tuple[Student, Training
     student, _ = prepared
     best = Best(tmp_path / "best.safetensors")
     state: Any = type("State", (), {"global_step": 1})
-    for value, loss in ((1.0, 3.0), (2.0, 1.0), (3.0, 2.0)):
+    for value, loss in ((1.0, 3.0), (2.0, 1.0), (3.0, 2.0), (4.0, float("nan"))):
         with torch.no_grad():
             for parameter in student.rows.values():
                 parameter.fill_(value)
@@ -778,6 +782,9 @@ def test_an_output_folder_in_use_is_refused_and_left_as_it_is(flags: Flags, tmp_
         ({"max_steps": -1}, "--max_steps"),
         ({"bf16": "maybe"}, "--bf16"),
         ({"report_to": "paper"}, "--report_to"),
+        ({"report_to": "trackio"}, "expected the package trackio"),
+        ({"seed": -1}, "--seed: expected 0 to"),
+        ({"seed": 2**32}, "--seed: expected 0 to"),
         ({"config": "/nowhere.yaml"}, "--config"),
         ({"lora_target_modules": "no_such_module"}, "--lora_target_modules"),
         ({"no-such-flag": None}, "--no-such-flag"),
@@ -790,6 +797,75 @@ def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_made(
         lora.main(flags(tmp_path / "new", **changes))
     assert caught.value.exit_code == 2
     assert listing(tmp_path) == {}
+
+
+def test_an_output_folder_that_cannot_be_made_is_refused_before_any_work(flags: Flags, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    for output in (tmp_path / "file" / "new", Path("/proc/new")):
+        with pytest.raises(InputError, match="nothing can be made in"):
+            lora.main(flags(output))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_folder_one_stands_in_is_an_output_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "new").mkdir()
+    monkeypatch.chdir(tmp_path / "new")
+    assert parse(["--dataset", "a.jsonl", "--output_dir", "."]).partial() == tmp_path / "new.partial"
+    assert output_folder(".") == tmp_path / "new"
+    (tmp_path / "new" / "mine.txt").touch()
+    with pytest.raises(InputError, match="got one in use"):
+        output_folder(".")
+
+
+def test_a_missing_file_beside_good_ones_is_named_and_the_rest_trains(
+    flags: Flags, tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = flags(tmp_path / "new", dataset="absent", max_steps=1, json=tmp_path / "report.json")
+    missing = str(tmp_path / "missing.jsonl")
+    assert lora.main(["--dataset", str(dataset), missing, *command]) == EXIT_PARTLY_REFUSED
+    (refused,) = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["refused"]
+    assert refused["file"] == missing
+    run = json.loads((tmp_path / "new" / "run.json").read_text(encoding="utf-8"))
+    assert [row["file"] for row in run["data"]] == [dataset.name]
+
+
+def test_addresses_and_telephone_numbers_that_are_ids_are_kept_as_hashes_and_known_again(
+    flags: Flags, tmp_path: Path, tiny_base: Path
+) -> None:
+    rows = [
+        {**row, "id": f"{row['id']}@x.example" if number % 2 else f"+49{number}"}
+        for number, row in enumerate(conversations())
+    ]
+    file = tmp_path / "chats.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    assert lora.main(flags(tmp_path / "new", dataset=file, max_steps=1)) == EXIT_DONE
+    text = (tmp_path / "new" / "run.json").read_text(encoding="utf-8")
+    assert not re.search(r"x\.example|\+49", text)
+    parts = json.loads(text)["parts"]
+    command = [
+        "--adapter",
+        tmp_path / "new",
+        "--dataset",
+        file,
+        "--base",
+        tiny_base,
+        "--json",
+        tmp_path / "r.json",
+        "--replies",
+        0,
+    ]
+    assert evaluate_main([str(word) for word in command]) == EXIT_DONE
+    intent = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["intent"]
+    assert intent["n_seen_in_training"] == len(parts["train"]) + len(parts["calibration"])
+    held_out = _held_out(read_files([file]).transcripts, tmp_path / "new")
+    assert len(held_out) == len(parts["calibration"])
+
+
+def test_weights_beyond_all_bounds_are_not_published(flags: Flags, tmp_path: Path) -> None:
+    with pytest.raises(FrontdeskError, match="Lower --learning_rate") as caught:
+        lora.main(flags(tmp_path / "new", learning_rate="1e30", label_learning_rate="1e30"))
+    assert caught.value.exit_code == 1
+    assert not (tmp_path / "new").exists()
 
 
 def test_shares_that_do_not_sum_to_one_are_refused(flags: Flags, tmp_path: Path) -> None:
@@ -840,6 +916,9 @@ def test_flags_on_the_command_line_go_before_those_of_the_file(tmp_path: Path) -
     with pytest.raises(InputError, match="--split"):
         parse([*given, "--config", str(config)])
     assert parse([*given, "--bf16"]).bf16 == "true"
+    for value, wanted in (("true", "last"), ("false", ""), ("last", "last")):
+        config.write_text(f"resume_from_checkpoint: {value}\n", encoding="utf-8")
+        assert parse([*given, "--config", str(config)]).resume_from_checkpoint == wanted
     with pytest.raises(InputError, match="--learning_rate"):
         parse([*given, "--learning_rate", "nan"])
 

@@ -172,6 +172,42 @@ def test_no_conversations_make_empty_parts() -> None:
     assert everything(split([], 0)) == []
 
 
+def test_mails_of_one_form_are_not_compared_each_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = 0
+
+    def counted(one: frozenset[str], other: frozenset[str]) -> float:
+        nonlocal compared
+        compared += 1
+        return jaccard(one, other)
+
+    monkeypatch.setattr("finetune.split.jaccard", counted)
+    form = (
+        "You have a new message from the contact form of our shop. Please answer within two working days, thank you. "
+        * 3
+    )
+    draw = random.Random(0)  # noqa: S311 (test data)
+    mails = [conversation(f"c{n}", f"{form} {' '.join(draw.choices(WORDS, k=4))}") for n in range(600)]
+
+    groups = near_duplicate_groups(mails)
+
+    assert len(groups) == 1
+    assert compared < 25 * len(mails)  # each with each are 300 times as many
+
+
+def test_a_conversation_of_one_message_stays_with_those_that_hold_it() -> None:
+    examples = [conversation(f"e{n}", f"please track parcel {word} for me") for n, word in enumerate(WORDS)]
+    stories = [
+        conversation(f"s{n}", "hi", f"Please track parcel {word} for me!", f"and cancel the {WORDS[-n]} order today")
+        for n, word in enumerate(WORDS)
+    ]
+    short = [conversation("hi", "hi")]
+
+    parts = part_of(split([*examples, *stories, *short], 0, (0.5, 0.25, 0.25)))
+
+    assert all(parts[f"e{n}"] == parts[f"s{n}"] for n in range(len(WORDS)))
+    assert len(set(parts.values())) == 3, "a greeting that all begin with connects nothing"
+
+
 def test_thousands_of_conversations_are_split_in_seconds() -> None:
     talks = shop_talk(2000, labels=200)
 

@@ -295,6 +295,46 @@ def test_a_table_of_turns_is_grouped_by_id_and_ordered_by_time(tmp_path: Path) -
     assert warnings == [f'{tmp_path}/turns.csv:1: unknown column "mood" ignored']
 
 
+def test_a_table_of_turns_may_mark_notes_and_carry_labels(tmp_path: Path) -> None:
+    text = (
+        "conversation_id,role,text,note,author,intent,action,evidence\n"
+        "a,customer,where?,,Ann,track|order,,\n"
+        "a,agent,a known fraudster,true,human,,,\n"
+        "a,agent,I am a bot,no,Chatbot,,answer,\n"
+        "a,agent,it left,0,Tom,,answer,e1|e2\n"
+    )
+
+    transcripts, refusals, warnings = read_bytes(tmp_path, text.encode(), "turns.csv")
+
+    assert not refusals
+    assert transcripts[0].messages == (
+        Message("user", "where?", intents=("track", "order")),
+        Message("assistant", "I am a bot", author="bot", action="answer"),
+        Message("assistant", "it left", action="answer", evidence=("e1", "e2")),
+    )
+    assert warnings == [f"{tmp_path}/turns.csv:3: private note left out"]
+
+
+@pytest.mark.parametrize("column", ["private", "internal", "is_private", "is_internal"])
+@pytest.mark.parametrize(
+    ("cell", "is_private"), [("1", True), ("TRUE", True), ("yes", True), ("False", False), ("", False)]
+)
+def test_what_a_table_calls_private_is_never_read(tmp_path: Path, column: str, cell: str, is_private: bool) -> None:
+    text = f"conversation_id,role,text,{column}\na,customer,hi,\na,agent,words,{cell}\n"
+
+    (transcript,), _, _ = read_bytes(tmp_path, text.encode(), "turns.csv")
+
+    assert [message.content for message in transcript.messages] == (["hi"] if is_private else ["hi", "words"])
+
+
+def test_labels_that_are_given_later_do_not_change_the_id_of_a_conversation(tmp_path: Path) -> None:
+    (before,), _, _ = read_bytes(tmp_path, b"question,answer\nwhere?,here\n", "a.csv")
+    (after,), _, _ = read_bytes(tmp_path, b"question,answer,intent\nwhere?,here,place\n", "b.csv")
+
+    assert before.id == after.id
+    assert after.messages[0].intents == ("place",)
+
+
 def test_a_wrong_row_of_turns_refuses_its_conversation_at_its_own_line(tmp_path: Path) -> None:
     text = (
         "conversation_id,role,text,time\n"

@@ -127,6 +127,28 @@ def taught(draw: Callable[..., Any], longest: int = 900) -> Lesson:
     return Lesson(Transcript("c", tuple(messages)), turns)
 
 
+def test_the_words_before_the_turns_of_a_long_conversation_are_read_a_few_times_only(tiny_renderer: Renderer) -> None:
+    messages = tuple(
+        Message(
+            role,
+            f"{role} says some words about parcel number {n} and the lamp",
+            intents=("return",) if role == "user" else (),
+        )
+        for n in range(60)
+        for role in ("user", "assistant")
+    )
+    lesson = Lesson(Transcript("c", messages), [Turn(index, False, ()) for index in range(0, 120, 2)])
+    own = sum(len(tiny_renderer.message(message)) for message in messages)
+    context = max(tree.n_tokens for tree in trees(lesson, tiny_renderer, LABELS, 1))
+
+    grown = trees(lesson, tiny_renderer, LABELS, 500)
+
+    assert [node.key[0] for tree in grown for node in tree.nodes if node.labels] == list(range(0, 120, 2))
+    assert max(tree.n_tokens for tree in grown) <= context + 500
+    assert sum(tree.n_tokens for tree in grown) <= own + len(grown) * context
+    assert len(grown) <= -(-own // 400)
+
+
 @settings(max_examples=40, deadline=None)
 @given(lesson=taught(), max_length=st.sampled_from([60, 700, 4000]))
 def test_every_path_of_training_is_token_for_token_the_path_that_the_server_sends(

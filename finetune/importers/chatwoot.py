@@ -58,15 +58,17 @@ class _Conversation:
     place: int
     labels: object = None
     messages: list[object] = field(default_factory=list)
-    seen: set[str] = field(default_factory=set)
+    seen: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
 
     def add(self, message: object) -> None:
         identity = name_of(message.get("id")) if isinstance(message, dict) else ""
         if identity and identity in self.seen:
             self.repeated += 1
+            if isinstance(message, dict) and _is_deleted(message):  # as a later event tells
+                self.messages[self.seen[identity]] = message
             return
-        self.seen.add(identity)
+        self.seen[identity] = len(self.messages)
         self.messages.append(message)
 
 
@@ -117,7 +119,7 @@ def _message(draft: Draft, message: Mapping[str, Any]) -> None:
         draft.leave_out("event left out")
         return
     attributes = inner_of(message, "content_attributes")
-    if attributes.get("deleted") not in (None, False):
+    if _is_deleted(message):
         draft.leave_out(REDACTED)
         return
     text = _text(message, attributes)
@@ -126,6 +128,10 @@ def _message(draft: Draft, message: Mapping[str, Any]) -> None:
     else:
         author = _author(message, attributes) if kind == "outgoing" else "bot"
         draft.say("assistant", text, time=message.get("created_at"), author=author)
+
+
+def _is_deleted(message: Mapping[str, Any]) -> bool:
+    return inner_of(message, "content_attributes").get("deleted") not in (None, False)
 
 
 def _kind(value: object) -> str:

@@ -50,6 +50,10 @@ _SENT = re.compile(
     r"\*?(?:sent|date|gesendet|datum|envoyé|enviado(?: el)?|inviato|data|verzonden|发送时间|日期|to|an)\s?[:：]",
     re.IGNORECASE,
 )
+_OF_MAIL = re.compile(
+    r".*\S@\S|\*?(?:subject|re|sent|gesendet|envoyé|enviado(?: el)?|inviato|verzonden|发送时间|betreff|objet|asunto|oggetto|onderwerp|assunto|主题)\s?[:：]|.*\d{1,2}[:.：]\d{2}\b",
+    re.IGNORECASE,
+)
 _FOOTER = re.compile(
     r"(?:sent (?:from|via|with) (?:my|your|the|yahoo|mail|outlook|proton|gmail|samsung|galaxy|android|blackberry)\b.{0,60}"
     r"|get outlook for .{1,20}|von meinem .{1,30}gesendet|gesendet (?:von|mit) .{1,40}|envoyé (?:de|depuis) .{1,40}"
@@ -62,11 +66,18 @@ _DISCLAIMER = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SALUTATION = re.compile(
-    r"(?:(?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day)|greetings|hallo|guten (?:tag|morgen|abend)|liebe[rs]?"
+    r"(?:hi|hello|hey|dear|good (?:morning|afternoon|evening|day)|greetings|hallo|guten (?:tag|morgen|abend)|liebe[rs]?"
     r"|sehr geehrte[rs]?|bonjour|bonsoir|cher|chère|hola|estimad[oa]s?|buenos días|buenas tardes|ciao|gentile"
-    r"|buongiorno|beste|geachte|olá|prezad[oa])\b(?:[^.?!:;{}\n]|\{\{?[^{}\n]{1,60}\}\}?){0,40}|您好|你好|尊敬的.{0,20})[,!.:，！：]?",
+    r"|buongiorno|beste|geachte|olá|prezad[oa])\b[,!]?(?P<addressed>(?:[^.,?!:;{}\n]|(?<=[DM]r)\.|(?<=Mrs)\.|\{\{?[^{}\n]{1,60}\}\}?){0,40})[,!.:，！：]?"
+    r"|(?:您好|你好|尊敬的[^，,。！!？?：:]{0,12})[,!.:，！：]?",
     re.IGNORECASE,
 )
+_ADDRESSED_WORDS = """
+    there all again everyone everybody team folks guys sir sirs madam or and the support customer customers service
+    und et y e à tous toutes equipo dr mr mrs ms miss herr frau
+"""
+_ADDRESSED = frozenset(_ADDRESSED_WORDS.split())
+_MOST_ADDRESSED = 5  # words behind a greeting that may name whom it greets
 _CLOSING = re.compile(
     r"(?:(?:with )?(?:kind|best|warm|kindest|warmest)(?: and \w+)? (?:regards|wishes)|regards|(?:yours )?sincerely(?: yours)?"
     r"|yours (?:truly|faithfully)|mit (?:freundlichen|besten) grüßen|(?:freundliche|viele|liebe|beste|schöne) grüße|mfg"
@@ -209,8 +220,10 @@ def _header_length(lines: Sequence[str], index: int) -> int:
     following = lines[index + 1].strip().lstrip("> ") if index + 1 < len(lines) else ""
     if len(following) <= 400 and _WROTE.fullmatch(f"{line} {following}"):
         return 2
-    behind = [other.strip() for other in lines[index + 1 : index + 4]]
-    return 1 if _FROM.match(line) and any(_SENT.match(other) for other in behind) else 0
+    block = [line, *(other.strip() for other in lines[index + 1 : index + 5])]
+    is_header = _FROM.match(line) and any(_SENT.match(other) for other in block[1:4])
+    # "From: London, To: Rome" is what a customer asks; a mail names addresses, a subject or the time of day.
+    return 1 if is_header and any(_OF_MAIL.match(other) for other in block) else 0
 
 
 def _behind_quote(lines: Sequence[str], index: int) -> int:
@@ -228,7 +241,7 @@ def _without_signature(lines: list[str]) -> list[str]:
     said = False
     for index, line in enumerate(lines):
         stripped = line.strip()
-        if said and stripped in ("--", "—", "---"):
+        if said and stripped in ("--", "—"):  # "---" is a rule of Markdown
             return lines[:index]
         said = said or bool(stripped)
         if _FOOTER.fullmatch(stripped):
@@ -251,9 +264,24 @@ def _without_formulas(lines: list[str]) -> list[str]:
         if (_CLOSING.fullmatch(line) and signed) or (_THANKS.fullmatch(line) and named):
             lines, filled = lines[: filled[position]], filled[:position]
             break
-    if len(filled) > 1 and _SALUTATION.fullmatch(lines[filled[0]].strip()):
+    if len(filled) > 1 and _is_salutation(lines[filled[0]].strip()):
         return lines[filled[0] + 1 :]
     return lines
+
+
+def _is_salutation(line: str) -> bool:
+    """Say whether a line greets somebody and says nothing else: behind the greeting stand names only."""
+    greeting = _SALUTATION.fullmatch(line)
+    if not greeting:
+        return False
+    addressed = re.sub(r"\{\{?[^{}]*\}\}?", "", greeting["addressed"] or "").strip()
+    names = re.findall(r"[^\s/&,]+", addressed)
+    if len(names) == 1 and line[-1:] in ",!:，！：" and names[0].isalpha():
+        return True  # "hi anna,"
+    if len(names) > _MOST_ADDRESSED or any(character.isdecimal() for character in addressed):
+        return False
+    shouted = len(names) > 1 and addressed.isupper()
+    return all(name.casefold() in _ADDRESSED or (name[:1].isupper() and not shouted) for name in names)
 
 
 def _is_name(line: str) -> bool:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from finetune.importers.draft import (
+    PRIVATE,
     Draft,
     Placed,
     Record,
@@ -17,13 +18,15 @@ from finetune.importers.draft import (
     name_of,
     record_of,
 )
-from finetune.records import RefusedError, shown
+from finetune.records import ROLES, RefusedError, shown
 
 NAME = "OpenAI messages"
 
 _UNSPOKEN = ("system", "developer", "tool", "function")
 _OWN_ROLES = ("developer", "tool", "function")
 _OWN_KEYS = ("tool_calls", "function_call", "refusal", "weight")
+# Labels of our own form, which such messages may carry too.
+_LABELS = {"user": ("intent", "entities"), "assistant": ("action", "evidence", "entities")}
 
 
 def recognises(value: object) -> bool:
@@ -55,19 +58,24 @@ def _conversation(value: object) -> Draft:
 
 
 def _message(draft: Draft, message: Mapping[str, Any]) -> None:
-    role = message.get("role")
-    if role in _UNSPOKEN:
+    name = message.get("role")
+    role = ROLES.get(name.strip().casefold()) if isinstance(name, str) else None
+    labels = {key: message.get(key) for key in _LABELS.get(role or "", ())}
+    if message.get("note") not in (None, False):
+        draft.leave_out(PRIVATE)
+    elif name in _UNSPOKEN:
         draft.leave_out("system or tool message left out")
     elif role == "user":
-        draft.say("user", _text(message.get("content")))
+        draft.say("user", _text(message.get("content")), **labels)
     elif role == "assistant" and message.get("content") is None and message.get("refusal") is None:
         draft.leave_out("call of a tool left out")
     elif role == "assistant":
         text = _text(message["content"] if message.get("content") is not None else message["refusal"])
         # A weight of 0 asks not to learn from the message: that is how the bot's own words are treated.
-        draft.say("assistant", text, author="bot" if message.get("weight") == 0 else None)
+        silent = message.get("weight") == 0 or name == "bot"
+        draft.say("assistant", text, author="bot" if silent else message.get("author"), **labels)
     else:
-        raise RefusedError(f"expected role system, developer, user, assistant or tool, got {shown(role)}")
+        raise RefusedError(f"expected role system, developer, user, assistant or tool, got {shown(name)}")
 
 
 def _text(content: object) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from finetune.importers.draft import (
+    PRIVATE,
     Draft,
     Placed,
     Record,
@@ -51,7 +52,9 @@ def _turn(draft: Draft, turn: Mapping[str, Any]) -> None:
     name = turn.get("from")
     speaker = name.strip().casefold() if isinstance(name, str) else ""
     text = text_of(turn, "value")
-    if speaker in _CUSTOMER:
+    if turn.get("note") not in (None, False):
+        draft.leave_out(PRIVATE)
+    elif speaker in _CUSTOMER:
         draft.say("user", text)
     elif speaker in _ASSISTANT:
         draft.say("assistant", text)
