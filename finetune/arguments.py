@@ -49,7 +49,10 @@ class LoraArguments:
     use_dora: bool = _flag(False, "refused: an adapter is plain LoRA, which every server can load")
     lora_modules_to_save: tuple[str, ...] = _flag((), "refused: an adapter holds no whole modules", nargs="+")
     lora_target_modules: tuple[str, ...] = _flag(("all-linear",), "modules that get an adapter", nargs="+")
-    max_length: int = _flag(1024, "tokens of a conversation that are read at once, beside the words before; longer ones are cut between turns")
+    max_length: int = _flag(
+        1024,
+        "tokens of a conversation that are read at once, beside the words before; longer ones are cut between turns",
+    )
     pack_tokens: int = _flag(256, "tokens that are read in one pass; short conversations share it")
     gradient_accumulation_steps: int = _flag(2, "passes an optimizer step")
     evidence_every: int = _flag(4, "each turn's evidence is read in one pass of so many; the rest only reads labels")

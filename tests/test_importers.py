@@ -419,6 +419,11 @@ def test_rasa_intents_of_twenty_examples_are_read_with_their_entities(tmp_path: 
             "A flight:\nFrom: London\nTo: Rome\nDate: 3 May\nHow much?",
         ),
         ("Yes.\nFrom: Ann <a@x.example>\nTo: Tom\nwhat?", "Yes."),
+        (
+            "Von: Berlin\nAn: Rom\nDatum: 03.05.2026\nWas kostet es?",
+            "Von: Berlin\nAn: Rom\nDatum: 03.05.2026\nWas kostet es?",
+        ),
+        ("Ja.\nVon: Ann\nDatum: 03.05.2026, 10:15\nwas?", "Ja."),
         ("Open it.\n\n---\n\nThen close it.", "Open it.\n\n---\n\nThen close it."),
     ],
 )

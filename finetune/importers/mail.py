@@ -51,7 +51,7 @@ _SENT = re.compile(
     re.IGNORECASE,
 )
 _OF_MAIL = re.compile(
-    r".*\S@\S|\*?(?:subject|re|sent|gesendet|envoyé|enviado(?: el)?|inviato|verzonden|发送时间|betreff|objet|asunto|oggetto|onderwerp|assunto|主题)\s?[:：]|.*\d{1,2}[:.：]\d{2}\b",
+    r".*\S@\S|\*?(?:subject|re|sent|gesendet|envoyé|enviado(?: el)?|inviato|verzonden|发送时间|betreff|objet|asunto|oggetto|onderwerp|assunto|主题)\s?[:：]|.*\d{1,2}[:：]\d{2}\b",
     re.IGNORECASE,
 )
 _FOOTER = re.compile(
