@@ -6,7 +6,7 @@ Each query is searched twice: its last message alone, and behind what was said b
 its turns before and the search remembers. The vectors of the messages are made beforehand. With `--entries`, the
 knowledge is first enlarged: entries are copied under made-up subjects, and each text of a copy gets the vector of its
 original with noise, so that nothing has to be embedded. The limit is 1.5 * bytes / bandwidth + 1 ms, for the bytes that
-are read (two a number) and for the vectors as they are kept (four a number).
+are read (one a number) and for the vectors as they are kept (four a number).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 WARM_UP = 20
-BYTES = {"as_read": 2, "as_kept": 4}  # half precision is compared, single precision kept
+BYTES = {"as_read": 1, "as_kept": 4}  # numbers of 8 bits are compared, single precision kept
 NOISE = 0.3  # length of what is added to a unit vector: a cosine of about 0.96 to the original
 
 

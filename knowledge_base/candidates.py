@@ -143,7 +143,6 @@ class Shelf:
 
         out = asked.held_out
         allowed = self._without(self._allowed_rows(today), out)
-        nearest = self._begin_nearest(asked.vectors.mean(axis=0), allowed)
         by_words = self._words(asked.message, out)
         subjects, categories = (
             names.spoken_of(asked.message, asked.said) for names in (self._subjects, self._categories)
@@ -157,7 +156,7 @@ class Shelf:
             self._before.places_of_nearest(before, NEAREST),
             self._subjects.places_of_best(subjects.max(axis=0), by_words),
             np.array(recent, np.int64),
-            nearest(),
+            self._nearest(asked.vectors.mean(axis=0), allowed),
         ]
         found = np.unique(np.concatenate(places))
         found = found[allowed[self._ends[found] - 1]]  # the row of the whole entry is never held out alone
@@ -206,29 +205,16 @@ class Shelf:
         texts = self._entries[place].searched_texts
         return {place: "\n".join(texts[: out.question] + texts[out.question + 1 :])}
 
-    def _begin_nearest(
-        self, vector: NDArray[np.float32], allowed: NDArray[np.bool_]
-    ) -> Callable[[], NDArray[np.int64]]:
-        """Look for the entries that own the nearest rows, at least NEAREST of them if there are, while other work is done.
-
-        What is returned waits for the end and gives their places.
-        """
+    def _nearest(self, vector: NDArray[np.float32], allowed: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the places of the entries that own the nearest rows, at least NEAREST of them if there are."""
         import numpy as np
 
-        available = int(np.count_nonzero(allowed))
-        first = min(4 * NEAREST, available)
-        begun = self._index.begin_search(vector, first, allowed) if first else None
-
-        def result() -> NDArray[np.int64]:
-            if begun is None:
-                return np.zeros(0, np.int64)
-            rows, fetched = begun(), first
-            while len(places := np.unique(self._place_of_row[rows])) < NEAREST and fetched < available:
-                fetched = min(4 * fetched, available)
-                rows = self._index.search(vector, fetched, allowed)
-            return places
-
-        return result
+        available, fetched = int(np.count_nonzero(allowed)), 4 * NEAREST
+        places = np.unique(self._place_of_row[self._index.search(vector, fetched, allowed)])
+        while len(places) < NEAREST and fetched < available:
+            fetched = 4 * fetched
+            places = np.unique(self._place_of_row[self._index.search(vector, fetched, allowed)])
+        return places
 
     def _compared(
         self,

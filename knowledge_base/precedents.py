@@ -108,6 +108,8 @@ class AskedBefore:
         """
         import numpy as np
 
+        if not len(self.places):
+            return np.zeros(0, np.int64), np.zeros((0, len(places)), np.float32)
         kinds = self._kinds[places]
         known = np.flatnonzero(np.isin(self._kinds[self.places], kinds) & (cosines[0] > -1.0))
         known = known[_highest(cosines[:, known].mean(axis=0), REGRESSED)]

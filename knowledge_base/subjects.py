@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LONGEST_RUN = 3  # words of a message that may be one word of a name
 FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as many cannot be meant more clearly
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
-CELLS = 1 << 18  # pairs of a run and a word that are compared at once: what a processor keeps near
+REMEMBERED_BYTES = 1 << 26  # of how like runs are: most of what customers write are the same few thousand
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
 _SOUNDS = tuple(
@@ -108,17 +108,16 @@ class Vocabulary:
 
         known = sorted({word for name in names for word in words(name)})
         self.places = {word: place for place, word in enumerate(known)}
-        grams = _grams(known)
         holders: dict[str, list[int]] = defaultdict(list)
-        for word, of_word in enumerate(grams):
-            for gram in sorted(of_word):
+        lengths = np.zeros(len(known), np.float32)
+        for word, grams in enumerate(map(_grams, known)):
+            lengths[word] = math.sqrt(len(grams))
+            for gram in grams:
                 holders[gram].append(word)
-        self._known = frozenset(holders)
-        self._number = {gram: number for number, gram in enumerate(holders)}
-        # The words that hold gram g are holders[starts[g]:starts[g + 1]].
-        self._starts = np.cumsum([0, *map(len, holders.values())], dtype=np.int64)
-        self._holders = np.array([word for found in holders.values() for word in found], np.int64)
-        self._lengths = np.sqrt([len(of_word) for of_word in grams], dtype=np.float32)
+        self._holders = {gram: np.array(of_gram, np.int32) for gram, of_gram in holders.items()}
+        self._lengths = lengths
+        remembered = REMEMBERED_BYTES // (4 * max(1, len(known)))
+        self._alike = lru_cache(maxsize=remembered)(self._compute_alike)
         self._likeness = lru_cache(maxsize=4)(self._compute_likeness)  # several collections of names ask for the same
 
     def likeness(self, message: str) -> NDArray[np.float32]:
@@ -129,43 +128,29 @@ class Vocabulary:
         import numpy as np
 
         nearest = np.zeros(len(self._lengths), np.float32)
-        if self._known:
-            runs = _grams(_runs(words(message)))
-            at_once = max(1, CELLS // len(nearest))
-            for start in range(0, len(runs), at_once):
-                np.maximum(nearest, self._of_nearest(runs[start : start + at_once]), out=nearest)
-            nearest /= self._lengths
+        for run in _runs(words(message)) if self._holders else ():
+            np.maximum(nearest, self._alike(run), out=nearest)
         nearest.flags.writeable = False
         return nearest
 
-    def _of_nearest(self, runs: Sequence[frozenset[str]]) -> NDArray[np.float64]:
-        """Return for each word the highest cosine of any run, times the word's own length."""
+    def _compute_alike(self, run: str) -> NDArray[np.float32]:
+        """Return for each word, (n,), its cosine with a run of words."""
         import numpy as np
 
-        number = self._number
-        found = [self._known & of_run for of_run in runs]
-        numbers = np.array([number[gram] for of_run in found for gram in of_run], np.int64)
-        counts = self._starts[numbers + 1] - self._starts[numbers]
-        ends = np.cumsum(counts)
-        held = np.repeat(self._starts[numbers] - ends + counts, counts)
-        held += np.arange(len(held))
-        rows = np.repeat(np.arange(len(runs)), [len(of_run) for of_run in found])
-        cells = np.repeat(rows * len(self._lengths), counts)
-        shared = np.bincount(cells + self._holders[held], minlength=len(runs) * len(self._lengths))
-        alike = shared.reshape(len(runs), -1) / np.sqrt([[len(of_run)] for of_run in runs])
-        return np.asarray(alike.max(axis=0), np.float64)
+        grams = _grams(run)
+        held = [self._holders[gram] for gram in grams if gram in self._holders]
+        if not held:
+            return np.zeros(1, np.float32)  # for every word
+        shared = np.bincount(np.concatenate(held), minlength=len(self._lengths))
+        return np.asarray(shared / (self._lengths * math.sqrt(len(grams))), np.float32)
 
 
-def _grams(found: Sequence[str]) -> list[frozenset[str]]:
-    """Return the pairs and triples of characters of each word, as it is written and as it sounds."""
-    heard = "\n".join(found)
+def _grams(word: str) -> frozenset[str]:
+    """Return the pairs and triples of characters of a word, as it is written and as it sounds."""
+    heard = word
     for pattern, letters in _SOUNDS:
         heard = pattern.sub(letters, heard)
-    sounds = heard.split("\n") if found else []
-    return [
-        frozenset(_pieces(f"<{word}>")).union(map("~".__add__, _pieces(f"<{sound}>")))
-        for word, sound in zip(found, sounds, strict=True)
-    ]
+    return frozenset(chain(_pieces(f"<{word}>"), map("~".__add__, _pieces(f"<{heard}>"))))
 
 
 def _pieces(text: str) -> Iterator[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from knowledge_base.lexical import LexicalIndex, words
@@ -45,8 +44,8 @@ class Wording:
         self._said = numbers[np.argsort(said_by, kind="stable")].astype(np.int32)
         self._counts = np.bincount(said_by, minlength=len(texts))
         self._starts = np.cumsum(self._counts) - self._counts
-        remembered = max(AT_ONCE, REMEMBERED_BYTES // (4 * (count + 1)))
-        self._likeness = lru_cache(maxsize=remembered)(self._compute_likeness)
+        self._remembered: dict[str, NDArray[np.float32]] = {}
+        self._most_remembered = REMEMBERED_BYTES // (4 * (count + 1))
         self._usual = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(np.int64)) if len(texts) else texts
 
     def scores(
@@ -68,21 +67,33 @@ class Wording:
         scores = np.zeros(len(places), np.float32)
         for start in range(0, len(asked), AT_ONCE):
             some = asked[start : start + AT_ONCE]
-            likeness = np.stack([self._likeness(word) for word in some])
-            likest = np.maximum.reduceat(likeness[:, said], begins, axis=1)
+            likeness = np.stack(self._likenesses(some), axis=1)
+            likest = np.maximum.reduceat(likeness.take(said, axis=0), begins, axis=0)
             for place, text in (instead or {}).items():
                 numbers = [self._lexical.words[word] for word in words(text) if word in self._lexical.words]
-                likest[:, texts == place] = likeness[:, [*numbers, -1]].max(axis=1, keepdims=True)
-            excess = likest[:, : len(places)] - likest[:, len(places) :].mean(axis=1, keepdims=True)
-            scores += np.array([self._lexical.rarity(word) for word in some], np.float32) @ excess
+                likest[texts == place] = likeness[[*numbers, -1]].max(axis=0)
+            excess = likest[: len(places)] - likest[len(places) :].mean(axis=0)
+            scores += excess @ np.array([self._lexical.rarity(word) for word in some], np.float32)
         return scores
 
-    def _compute_likeness(self, word: str) -> NDArray[np.float32]:
-        """Return how like a word each known one is, (words + 1,): 1 for itself, also where its vector is not kept."""
+    def _likenesses(self, asked: Sequence[str]) -> list[NDArray[np.float32]]:
+        """Return how like each of n words each known one is, n times (words + 1,).
+
+        It is 1 for itself, also where its vector is not kept. New words are compared together, in one pass over the vectors.
+        """
         import numpy as np
 
-        likeness = np.zeros(len(self._lexical.words) + 1, np.float32)
-        likeness[self._compared] = self._vectors @ self._vectors_of([word])[0]
-        if word in self._lexical.words:
-            likeness[self._lexical.words[word]] = 1.0
-        return likeness
+        found = {word: self._remembered.get(word) for word in asked}
+        new = [word for word, likeness in found.items() if likeness is None]
+        if new:
+            likeness = np.zeros((len(new), len(self._lexical.words) + 1), np.float32)
+            likeness[:, self._compared] = (self._vectors @ self._vectors_of(new).T).T
+            for place, word in enumerate(new):
+                if word in self._lexical.words:
+                    likeness[place, self._lexical.words[word]] = 1.0
+            if len(self._remembered) > self._most_remembered:
+                self._remembered.clear()
+            rows = {word: row.copy() for word, row in zip(new, likeness, strict=True)}
+            found |= rows
+            self._remembered |= rows
+        return [likeness for likeness in found.values() if likeness is not None]

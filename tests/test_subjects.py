@@ -72,13 +72,17 @@ def test_a_name_without_letters_is_never_found_and_spoils_no_other() -> None:
     assert stars == 0
 
 
-def test_a_long_message_is_compared_piece_by_piece_with_the_same_result(names: Names, monkeypatch: Any) -> None:
+def test_how_like_words_are_is_the_same_whatever_was_asked_before_and_however_little_is_remembered(
+    names: Names, monkeypatch: Any
+) -> None:
     message = " ".join(f"word{number} and key tava hotell" for number in range(40))
     whole = names.mentions(message)
-    monkeypatch.setattr("knowledge_base.subjects.CELLS", 20)
     said = [set(words(f"{name} are dogs allowed is there parking in the hotel or restaurant")) for name in names.names]
-    in_pieces = Names(names.names, said, Vocabulary(names.names)).mentions(message)
-    np.testing.assert_array_equal(whole, in_pieces)
+    monkeypatch.setattr("knowledge_base.subjects.REMEMBERED_BYTES", 100)
+    forgetful = Names(names.names, said, Vocabulary(names.names))
+    for other in ("key", "tava hotell", "is the marigold open", "key tava"):
+        forgetful.mentions(other)
+    np.testing.assert_array_equal(whole, forgetful.mentions(message))
     assert names.names[int(whole.argmax())] == "Kitava Hotel"
 
 
