@@ -91,10 +91,11 @@ class LabelRows:
 
     `rows[set]` is (n_labels, hidden size) float32. The encoder's witness is `encoder_intent` (n_intents, encoder
     dimension) with `encoder_bias`, and a kernel regression: `kernel_messages` (n_messages, encoder dimension) unit vectors
-    with `kernel_weights` (n_messages, n_intents). `train_intent`, `train_bias` and `train_weights` are the same fitted
-    without the chats that the thresholds are fitted on, see `before_calibration`. `encoder_examples` holds unit vectors of what was asked in scope,
-    (n_examples, encoder dimension). `sets[set]` names the labels in row order. `temperature[set]` divides the model's
-    log-probabilities. `encoder_pool` holds the kernel's width and the weights of `linear` and `kernel` logits.
+    with `kernel_weights` (n_messages, n_intents). `train_intent`, `train_bias` (n_intents, 1) and `train_weights` are the
+    same fitted without the chats that the thresholds are fitted on, see `before_calibration`. `encoder_examples` holds unit
+    vectors of what was asked in scope, (n_examples, encoder dimension). `sets[set]` names the labels in row order.
+    `temperature[set]` divides the model's log-probabilities. `encoder_pool` holds the kernel's width and the weights of
+    `linear` and `kernel` logits.
     `fusion` holds the weights of `model` and `encoder`, `fusion_bias` (n_intents,) what is added to each intent; `scope`
     the weights of `scope_features` and `novelty` those of `novelty_features`, bias last.
     """
@@ -118,7 +119,7 @@ class LabelRows:
         if "train_intent" not in self.rows:
             return self
         rows = {**self.rows, "encoder_intent": self.rows["train_intent"], "kernel_weights": self.rows["train_weights"]}
-        return replace(self, rows=rows, encoder_bias=self.rows["train_bias"])
+        return replace(self, rows=rows, encoder_bias=self.rows["train_bias"][:, 0])
 
     def model_intent(self, logprobs: NDArray[Any]) -> NDArray[Any]:
         """Return the model's calibrated log-probabilities from its (..., n_intents) raw ones."""
@@ -274,7 +275,7 @@ class LabelRows:
                 "kernel_weights": weights,
                 "train_weights": weights,
                 "train_intent": line,
-                "train_bias": (n_intents,),
+                "train_bias": (n_intents, 1),
             }
             for name, expected in shapes.items():
                 found = self.rows[name].shape if name in self.rows else expected

@@ -92,7 +92,7 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
                 "kernel_messages": kernel.messages,
                 "kernel_weights": kernel_of_both.weights,
                 "train_intent": linear.rows,
-                "train_bias": linear.bias,
+                "train_bias": linear.bias[:, None],
                 "train_weights": kernel.weights,
             }
         ),

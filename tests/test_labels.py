@@ -36,7 +36,7 @@ def made(seed: int = 0, scope: tuple[float, ...] = (0.5, -1.0, 2.0, 0.25, -3.0),
             "kernel_messages": (rows(5, 9) / 4).astype(np.float16).astype(np.float32),
             "kernel_weights": rows(5, n_intents),
             "train_intent": rows(n_intents, 9),
-            "train_bias": rng.standard_normal(n_intents).astype(np.float32),
+            "train_bias": rows(n_intents, 1),
             "train_weights": rows(5, n_intents),
         },
         temperature={"intent": 1.5, "next_step": 0.7, "support": 2.0},
@@ -149,7 +149,7 @@ def test_before_calibration_the_encoder_says_what_it_said_without_the_calibratio
     vectors = rows.rows["kernel_messages"][:3] / np.linalg.norm(rows.rows["kernel_messages"][:3], axis=1, keepdims=True)
     shares = np.exp(-1.5 * (1 + 1 - 2 * vectors @ rows.rows["kernel_messages"].T)) @ rows.rows["train_weights"]
     kernel = np.log(np.maximum(shares, 0.02)) + 0.02 * shares
-    line = vectors @ rows.rows["train_intent"].T + rows.rows["train_bias"]
+    line = vectors @ rows.rows["train_intent"].T + rows.rows["train_bias"][:, 0]
     wanted = log_softmax(4.0 * line + 0.5 * kernel)
     np.testing.assert_allclose(rows.before_calibration().encoder_intent(vectors), wanted, atol=1e-4)
     assert not np.allclose(rows.encoder_intent(vectors), wanted, atol=1e-2)
