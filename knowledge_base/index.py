@@ -142,7 +142,8 @@ def _scale(vectors: Vectors) -> np.float32:
     """Return what the largest number is to be multiplied by to become LARGEST."""
     import numpy as np
 
-    return np.float32(LARGEST / (float(np.abs(vectors).max(initial=0.0)) or 1.0))
+    largest = max(float(vectors.max(initial=0.0)), -float(vectors.min(initial=0.0)))
+    return np.float32(LARGEST / (largest or 1.0))
 
 
 def _faiss() -> Any:

@@ -26,6 +26,7 @@ LONGEST_RUN = 3  # words of a message that may be one word of a name
 FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as many cannot be meant more clearly
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
 REMEMBERED_BYTES = 1 << 26  # of how like runs are: most of what customers write are the same few thousand
+BYTES_OF_ARRAY = 256  # beside its numbers, with its key
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
 _SOUNDS = tuple(
@@ -116,7 +117,7 @@ class Vocabulary:
                 holders[gram].append(word)
         self._holders = {gram: np.array(of_gram, np.int32) for gram, of_gram in holders.items()}
         self._lengths = lengths
-        remembered = REMEMBERED_BYTES // (4 * max(1, len(known)))
+        remembered = REMEMBERED_BYTES // (BYTES_OF_ARRAY + 4 * len(known))
         self._alike = lru_cache(maxsize=remembered)(self._compute_alike)
         self._likeness = lru_cache(maxsize=4)(self._compute_likeness)  # several collections of names ask for the same
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from knowledge_base.lexical import LexicalIndex, words
+from knowledge_base.subjects import BYTES_OF_ARRAY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ class Wording:
         self._counts = np.bincount(said_by, minlength=len(texts))
         self._starts = np.cumsum(self._counts) - self._counts
         self._remembered: dict[str, NDArray[np.float32]] = {}
-        self._most_remembered = REMEMBERED_BYTES // (4 * (count + 1))
+        self._most_remembered = REMEMBERED_BYTES // (BYTES_OF_ARRAY + 4 * count)
         self._usual = np.unique(np.linspace(0, len(texts) - 1, SAMPLE).astype(np.int64)) if len(texts) else texts
 
     def scores(

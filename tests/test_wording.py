@@ -75,6 +75,22 @@ def test_a_long_message_is_compared_piece_by_piece_with_the_same_result(monkeypa
     assert wording.scores(message, places, instead) == pytest.approx(whole, abs=1e-5)
 
 
+def test_scores_stay_the_same_whatever_was_asked_before_and_however_little_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    texts, asked = (
+        ["lamp days", "lamps return", "refund the lamp"],
+        ["lump days", "refunds of a lamp", "lamps", "lump the days"],
+    )
+    places = np.arange(len(texts))
+    fresh = [Wording(LexicalIndex.build(texts), vectors_of).scores(message, places) for message in asked]
+    for remembered_bytes in (1, 1 << 20):
+        monkeypatch.setattr("knowledge_base.wording.REMEMBERED_BYTES", remembered_bytes)
+        wording = Wording(LexicalIndex.build(texts), vectors_of)
+        for message, scores in zip(asked * 2, fresh * 2, strict=True):
+            assert wording.scores(message, places) == pytest.approx(scores, abs=1e-6)
+
+
 def test_words_that_are_too_many_to_compare_count_where_they_are_said_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["lamp days", "lamps return", "refund the lamp", "lamp"]
     places = np.arange(len(texts))
