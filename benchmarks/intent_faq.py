@@ -2,8 +2,8 @@
 
     python benchmarks/intent_faq.py FILE [--alternatives N... --precedents N... --queries N --seed N]
 
-The question of an entry is the first message of its intent, then come N alternatives; the answer only names the intent. N
-further messages are precedents: chats that the entry answered. The weights of search are fitted on these and kept if two others
+The question of an entry is the first message of its intent, then come N alternatives; the answer is the reply that it got, or
+where it got none only names the intent. N further messages are precedents: chats that the entry answered. The weights of search are fitted on these and kept if two others
 an intent are foreseen better so, as `finetune.calibrate` does. The queries are other messages, whose right entry is that of their intent. Nothing was fitted on
 them. hit@1 stands beside that of dense search alone, with the interval of the paired difference (`knowledge_base.evaluate`).
 """
@@ -14,6 +14,7 @@ import argparse
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,11 @@ HELD_OUT = 2  # messages an intent that decide whether the fitted weights are ke
 def main() -> None:
     """Build each FAQ, search it, print."""
     given = _parser().parse_args()
-    messages = [
-        m for t in read_transcripts([Path(given.file)])[0] for m in t.messages if m.role == "user" and m.intents
-    ]
+    chats = read_transcripts([Path(given.file)])[0]
+    messages = [m for chat in chats for m in chat.messages if m.role == "user" and m.intents]
     labelled = list(dict.fromkeys((message.content, message.intents[0]) for message in messages))
+    turns = (turn for chat in chats for turn in pairwise(chat.messages))
+    replies = {asked.content: said.content for asked, said in turns if (asked.role, said.role) == ("user", "assistant")}
     random.Random(given.seed).shuffle(labelled)  # noqa: S311 (a sample, not a secret)
     asked, known = labelled[: given.queries], labelled[given.queries :]
     queries = [Query(str(i), (("user", text),), (intent,), ()) for i, (text, intent) in enumerate(asked)]
@@ -56,7 +58,7 @@ def main() -> None:
     for alternatives in given.alternatives:
         for precedents in given.precedents:
             with tempfile.TemporaryDirectory() as folder:
-                knowledge, weights = _faq(ways, alternatives, precedents, Path(folder), encoder)
+                knowledge, weights = _faq(ways, replies, (alternatives, precedents), Path(folder), encoder)
                 figures = evaluate(knowledge, queries, weights)
             low, high = (100 * figures[f"above_dense_{end}"] for end in ("low", "high"))
             shares = f"{100 * figures['dense_hit_at_1']:.1f} % | {100 * figures['hit_at_1']:.1f} %"
@@ -65,10 +67,21 @@ def main() -> None:
 
 
 def _faq(
-    ways: Mapping[str, Sequence[str]], alternatives: int, answered: int, home: Path, encoder: Encoder
+    ways: Mapping[str, Sequence[str]],
+    replies: Mapping[str, str],
+    counts: tuple[int, int],
+    home: Path,
+    encoder: Encoder,
 ) -> tuple[KnowledgeBase, Scorer]:
+    """Build a FAQ with so many alternatives and precedents an entry, and fit the weights of its search."""
+    alternatives, answered = counts
     entries = [
-        Entry(intent, texts[0], f"About {intent.replace('_', ' ')}.", alternatives=tuple(texts[1 : alternatives + 1]))
+        Entry(
+            intent,
+            texts[0],
+            replies.get(texts[0], f"About {intent.replace('_', ' ')}."),
+            alternatives=tuple(texts[1 : alternatives + 1]),
+        )
         for intent, texts in sorted(ways.items())
     ]
     folder = EncoderFolder(encoder.id, Path(), encoder.sha256)
