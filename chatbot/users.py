@@ -8,9 +8,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
+from chatbot.config import SETTINGS_FILE
 from chatbot.data_folder import DATABASE_FILE, DEFAULT_DATA_DIR, database_of, hold
 from chatbot.errors import InputError, NotFoundError
 from knowledge_base.command import EXIT_DONE, Parser, run
+
+MARKS = (SETTINGS_FILE, DATABASE_FILE, "knowledge")  # by any of these a data folder is known
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,6 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     data_dir: Path = arguments.data_dir
     if arguments.action == "list":
         return _list(database_of(data_dir))
+    if not any((data_dir / name).exists() for name in MARKS):
+        raise InputError(
+            f"{data_dir}: expected a data folder, found none of {', '.join(MARKS)} in it. Check --data-dir."
+        )
     password = _password(from_stdin=arguments.password_stdin) if arguments.action == "add" else ""
     with hold(data_dir):
         return _change(data_dir / DATABASE_FILE, arguments, password)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, evidence_features, pointed
+from chatbot.config import SETTINGS_FILE, load_settings
 from finetune.adapter_folder import kept_id
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
 from finetune.output_folder import output_folder
@@ -63,8 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see the module."""
     given = _parser().parse_args(argv)
     output = output_folder(given.output_dir)
-    if not 0 < given.max_error < 1:
-        raise InputError(f"--max_error: expected a share between 0 and 1, got {given.max_error}.")
+    max_error = _max_error(given, output)
     queries, refusals = _read_queries(given.queries)
     transcripts, refused = _read_transcripts(given.dataset)
     refusals += refused
@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     knowledge, model, encoder_sha256 = _load(given)
     chats = _held_out(transcripts, Path(given.adapter)) if given.adapter else transcripts
     trained = _learnt_from(transcripts, Path(given.adapter), knowledge) if given.adapter else []
-    calibration = fit(knowledge, model, queries, chats, given.max_error, _say, trained)
+    calibration = fit(knowledge, model, queries, chats, max_error, _say, trained)
     calibration = replace(calibration, encoder=encoder_sha256)
     _save(calibration, output)
     for name, value in sorted(calibration.thresholds.items()):
@@ -278,6 +278,17 @@ def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
     return knowledge, model, encoder.sha256
 
 
+def _max_error(given: Any, output: Path) -> float:
+    """Return the share of answers that may be wrong: the flag, or the setting of the data folder that is written to."""
+    if given.max_error is None:
+        near = (output.absolute().parent.parent, Path(given.knowledge).absolute().parent)
+        data_dir = next((folder for folder in near if (folder / SETTINGS_FILE).is_file()), None)
+        return load_settings(data_dir).max_error
+    if not 0 < given.max_error < 1:
+        raise InputError(f"--max_error: expected a share between 0 and 1, got {given.max_error}.")
+    return float(given.max_error)
+
+
 def _save(calibration: Calibration, output: Path) -> None:
     # Named by the process: the folder `NAME.partial` may be somebody's unfinished training.
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
@@ -306,7 +317,12 @@ def _parser() -> Parser:
         help="past chats in any form that finetune.lora reads; held-out ones are used",
     )
     parser.add_argument("--queries", nargs="+", default=[], help="questions with their relevant entries (JSON Lines)")
-    parser.add_argument("--max_error", type=float, default=0.05, help="the share of answers that may be wrong")
+    parser.add_argument(
+        "--max_error",
+        type=float,
+        help="the share of answers that may be wrong; default: the setting of the data folder that --output_dir or "
+        "--knowledge is in, 0.05 where it names none",
+    )
     parser.add_argument("--encoder", default=DEFAULT_ENCODER, help="the sentence encoder")
     parser.add_argument("--base", default="", help="another place of the base model's weights")
     parser.add_argument("--json", default="", help="write a report as JSON to this file, - for standard output")

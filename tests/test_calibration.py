@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -18,7 +19,7 @@ from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, 
 from chatbot.errors import CalibrationError
 from chatbot.model import Adapter
 from chatbot.types import EvidenceReading, Message
-from finetune.calibrate import fit
+from finetune.calibrate import _max_error, fit
 from finetune.cases import chat_cases
 from finetune.records import Transcript
 from finetune.thresholds import threshold, worthwhile
@@ -42,6 +43,24 @@ MADE = Calibration(
 rows = st.lists(
     st.tuples(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0]) | st.floats(0, 1), st.booleans()), max_size=25
 )
+
+
+@pytest.mark.parametrize(
+    ("output", "knowledge", "flag", "expected"),
+    [
+        ("shop/calibrations/new", "elsewhere/knowledge", None, 0.2),
+        ("elsewhere/new", "shop/knowledge", None, 0.2),
+        ("elsewhere/new", "elsewhere/knowledge", None, 0.05),
+        ("shop/calibrations/new", "shop/knowledge", 0.1, 0.1),
+    ],
+)
+def test_how_many_answers_may_be_wrong_is_a_setting_of_the_data_folder_that_a_flag_overrides(
+    tmp_path: Path, output: str, knowledge: str, flag: float | None, expected: float
+) -> None:
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "frontdesk.yaml").write_text("max_error: 0.2\n", encoding="utf-8")
+    given = Namespace(max_error=flag, knowledge=str(tmp_path / knowledge))
+    assert _max_error(given, tmp_path / output) == expected
 
 
 @given(judged=rows, max_error=st.sampled_from([0.01, 0.05, 0.2, 0.5]))

@@ -241,6 +241,15 @@ def test_a_password_is_asked_for_twice_on_a_terminal_and_never_shown(data_dir: P
     assert b"long enough" not in shown
 
 
+def test_nobody_may_sign_in_to_a_folder_that_is_no_data_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    given = ["add", "ann", "--password-stdin", "--data-dir"]
+    refused = command("chatbot.users", *given, str(tmp_path), text="long enough\n")
+    assert refused.returncode == 2
+    assert f"{tmp_path}: expected a data folder" in refused.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"], "nothing was made"
+
+
 @pytest.mark.parametrize("module", ["chatbot.init", "chatbot.export", "chatbot.erase", "chatbot.users"])
 def test_help_answers_without_loading_the_database_libraries(module: str) -> None:
     code = (
