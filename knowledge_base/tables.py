@@ -11,6 +11,7 @@ from knowledge_base.command import Refusal, Unit
 from knowledge_base.sources import text
 
 NEEDED = ("question", "answer")
+DELIMITERS = (",", ";", "\t")  # the comma first; spreadsheets save the semicolon where the comma is in numbers
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 Item = tuple[int, dict[str, object]] | Refusal
 
@@ -26,7 +27,7 @@ class Cells:
 def read_csv(path: Path) -> Iterator[Item]:
     """Yield (1-based line, row) for each row of a CSV file, or a `Refusal`; every row has all columns as keys.
 
-    A file that is wholly in an older encoding is read in it; single bytes that are not UTF-8 refuse their row.
+    Columns are separated by commas, semicolons or tabs. A file that is wholly in an older encoding is read in it; single bytes that are not UTF-8 refuse their row.
 
     Raises:
         OSError: the file cannot be read.
@@ -38,7 +39,9 @@ def read_csv(path: Path) -> Iterator[Item]:
     encoding = text.encoding_of(path) or "utf-8-sig"
     # Bytes that do not fit become lone surrogates, which refuse their own row and no other.
     with path.open(encoding=encoding, errors="surrogateescape", newline="") as file:
-        yield from _rows(str(path), csv_cells(file))
+        delimiter = _delimiter(next((line for line in file if line.strip()), ""))
+        file.seek(0)
+        yield from _rows(str(path), csv_cells(file, delimiter))
 
 
 def read_sheet(path: Path, name: str, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Item]:
@@ -67,11 +70,20 @@ def _rows(file: str, table: Iterator[Cells], unit: Unit = "line", place: str = "
         if isinstance(row.cells, str):
             yield refused(row.line, row.cells)
         elif len(row.cells) != len(columns):
-            remedy = "Give every column a name." if place else "Put cells that hold commas in quotes."
+            remedy = "Give every column a name." if place else "Put cells that hold the delimiter in quotes."
             yield refused(row.line, f"expected {len(columns)} cells, got {len(row.cells)}. {remedy}")
         else:
             values = _values(dict(zip(columns, row.cells, strict=True)))
             yield refused(row.line, values) if isinstance(values, str) else (row.line, values)
+
+
+def _delimiter(header: str) -> str:
+    """Return what separates the columns that an entry needs; the comma where nothing does."""
+    for delimiter in DELIMITERS:
+        names = {name.strip().strip('"').lower() for name in header.split(delimiter)}
+        if set(NEEDED) <= names:
+            return delimiter
+    return DELIMITERS[0]
 
 
 def _columns(header: Cells) -> list[str] | str:
@@ -79,7 +91,11 @@ def _columns(header: Cells) -> list[str] | str:
     names = [name.strip().lower() for name in header.cells] if isinstance(header.cells, list) else []
     if set(NEEDED) - set(names):
         got = ", ".join(names) if names else str(header.cells)
-        remedy = "Rename the column." if len(names) >= len(NEEDED) else "Separate the columns with commas."
+        remedy = (
+            "Rename the column."
+            if len(names) >= len(NEEDED)
+            else "Separate the columns with commas, semicolons or tabs."
+        )
         return f"expected columns question, answer; got {got[:200]}. {remedy}"
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)

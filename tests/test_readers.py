@@ -64,6 +64,17 @@ def test_a_byte_order_mark_and_other_delimiters_of_lines_are_understood(tmp_path
     assert [entry.question for entry in read_one(line)[0]] == ["A?"]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_columns_are_separated_as_a_spreadsheet_of_any_country_saves_them(tmp_path: Path, delimiter: str) -> None:
+    table = '\ufeff\n"Question";answer;alternatives\nHow much?;"4;50, or less";price|cost\n'
+    quoted = table.replace("4;50", "4<50").replace(";", delimiter).replace("4<50", f"4{delimiter}50")
+    entries, refusals, _ = read_one(put(tmp_path / "faq.csv", quoted.encode()))
+    assert refusals == []
+    assert [(entry.question, entry.answer, entry.alternatives) for entry in entries] == [
+        ("How much?", f"4{delimiter}50, or less", ("price", "cost"))
+    ]
+
+
 def test_line_numbers_stay_true_behind_cells_of_several_lines(tmp_path: Path) -> None:
     file = put(tmp_path / "faq.csv", 'question,answer\n"A?","one\ntwo\nthree"\n\nB?,\n"C\n?",c,d\nD?,d\n')
     entries, refusals, _ = read_one(file)
@@ -84,7 +95,7 @@ def test_a_missing_column_is_named_with_what_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
-        ("question;answer", "Separate the columns with commas"),
+        ("question|answer", "Separate the columns with commas, semicolons or tabs"),
         ("question,answer,answer", "got 'answer' twice"),
         ("", "got an empty file"),
     ],
