@@ -3,6 +3,8 @@
 PYTHON ?= python3.11
 HOST ?= 127.0.0.1
 PORT ?= 7860
+# How many processes share the test files
+TEST_PROCESSES ?= 2
 # Further flags for app.py, for example: make run ARGS="--config other/frontdesk.yaml"
 ARGS ?=
 
@@ -74,7 +76,8 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 test: check $(PREPARED)
-	$(BIN)/python -m pytest -m "not endurance" -ra
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not endurance" -ra \
+		--numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 endurance: $(PREPARED)
 	$(BIN)/python -m pytest -m endurance --timeout 0 || test $$? -eq 5
