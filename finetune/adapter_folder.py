@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from chatbot.labels import LabelRows
     from finetune.arguments import LoraArguments
     from finetune.material import Material
+    from finetune.records import Transcript
     from knowledge_base.encoder import Encoder
 
 RUN_FILE = "run.json"
@@ -27,6 +28,18 @@ def kept_id(identity: str) -> str:
     if "@" in identity or identity.startswith("+"):
         return hashlib.sha256(identity.encode()).hexdigest()[:16]
     return identity
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Return the record of an adapter's training, as `write_run` wrote it."""
+    run: dict[str, Any] = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    return run
+
+
+def of_part(transcripts: Sequence[Transcript], run: Mapping[str, Any], part: str) -> list[Transcript]:
+    """Return the conversations of a part of the training: train, calibration or test."""
+    wanted = set(run["parts"][part])
+    return [transcript for transcript in transcripts if kept_id(transcript.id) in wanted]
 
 
 def save_weights(folder: Path, student: Any, rows: LabelRows, base: Base) -> None:

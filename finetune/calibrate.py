@@ -8,18 +8,17 @@ held out of the index and must find its entry, and each entry is held out whole 
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import Calibration, evidence_features, pointed
 from chatbot.config import SETTINGS_FILE, load_settings
-from finetune.adapter_folder import kept_id
+from finetune.adapter_folder import kept_id, of_part, read_run
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
 from finetune.output_folder import output_folder
 from finetune.thresholds import logistic, threshold, worthwhile
@@ -234,29 +233,19 @@ def _read_transcripts(names: Sequence[str]) -> tuple[list[Transcript], list[Refu
 
 def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcript]:
     """Return the chats of the adapter's calibration part; of files it has not seen, all."""
-    parts: Mapping[str, list[str]] = _run(adapter)["parts"]
-    wanted = set(parts["calibration"])
-    chosen = [transcript for transcript in transcripts if kept_id(transcript.id) in wanted]
-    if chosen:
-        return chosen
-    seen = {i for ids in parts.values() for i in ids}
-    return [transcript for transcript in transcripts if kept_id(transcript.id) not in seen]
+    run = read_run(adapter)
+    seen = {i for ids in run["parts"].values() for i in ids}
+    chosen = of_part(transcripts, run, "calibration")
+    return chosen or [transcript for transcript in transcripts if kept_id(transcript.id) not in seen]
 
 
 def _learnt_from(transcripts: Sequence[Transcript], adapter: Path, knowledge: KnowledgeBase) -> list[Transcript]:
     """Return the chats of the adapter's training part, in the words that it learnt from."""
     from finetune.material import without_personal_data
 
-    run = _run(adapter)
-    wanted = set(run["parts"]["train"])
-    chosen = [transcript for transcript in transcripts if kept_id(transcript.id) in wanted]
+    run = read_run(adapter)
+    chosen = of_part(transcripts, run, "train")
     return without_personal_data(chosen, knowledge)[0] if run["arguments"]["redact"] else chosen
-
-
-def _run(adapter: Path) -> dict[str, Any]:
-    """Return the record of an adapter's training."""
-    run: dict[str, Any] = json.loads((adapter / "run.json").read_text(encoding="utf-8"))
-    return run
 
 
 def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from chatbot.examples import Examples
 from chatbot.labels import OUT_OF_SCOPE
-from finetune.adapter_folder import kept_id
+from finetune.adapter_folder import kept_id, of_part, read_run
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
@@ -79,6 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     from knowledge_base.encoder import load_encoder
 
     adapter = Adapter.open(Path(given.adapter))
+    if given.part == "test":
+        transcripts = of_part(transcripts, read_run(adapter.folder), given.part)
+        if not transcripts:
+            raise InputError(
+                f"--part test: expected conversations that {given.adapter} kept for measuring, got none of them in "
+                f"{given.dataset[0]}. Give the files that it was trained from."
+            )
     rows = LabelRows.load(adapter.folder)
     encoder = load_encoder(given.encoder)
     knowledge = None
@@ -126,7 +133,7 @@ def measure(
     student = Student.of_adapter(load_base(base.folder, bf16=bf16), adapter.folder, rows)
     with progress("reading", len(grown)) as advance:
         read = read_trees(Reader(student, bf16=bf16), renderer.system, grown, PACK_TOKENS, advance)
-    parts = json.loads((adapter.folder / "run.json").read_text(encoding="utf-8"))["parts"]
+    parts = read_run(adapter.folder)["parts"]
     seen = {*parts["train"], *parts["calibration"]}  # the encoder's witness has learnt from both
     report: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
@@ -318,6 +325,12 @@ def _parser() -> Parser:
     parser.add_argument("--adapter", required=True, help="an adapter folder")
     parser.add_argument(
         "--dataset", nargs="+", required=True, help="labelled chats in any form that finetune.lora reads"
+    )
+    parser.add_argument(
+        "--part",
+        choices=("all", "test"),
+        default="all",
+        help="test: only those conversations that the training kept for measuring",
     )
     parser.add_argument("--knowledge", default="", help="a knowledge home, for replies that rest on entries")
     parser.add_argument("--json", required=True, help="the report; - is standard output")

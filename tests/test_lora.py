@@ -334,6 +334,23 @@ def test_an_adapter_is_measured_and_the_predictions_give_the_figures_of_the_repo
     assert {file.suffix for file in (tmp_path / "plots").iterdir()} == {".png"}
 
 
+def test_the_test_part_alone_can_be_measured_and_a_file_without_it_is_refused(
+    trained: Path, dataset: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    report, lines = tmp_path / "report.json", tmp_path / "predictions.jsonl"
+    command = ["--adapter", str(trained), "--base", str(tiny_base), "--part", "test", "--replies", "0"]
+    command += ["--json", str(report), "--predictions", str(lines), "--dataset"]
+    assert evaluate_main([*command, str(dataset)]) == EXIT_DONE
+    kept = json.loads((trained / "run.json").read_text(encoding="utf-8"))["parts"]["test"]
+    intent = json.loads(report.read_text(encoding="utf-8"))["intent"]
+    assert (intent["n"], intent["n_seen_in_training"]) == (len(kept), 0)
+    assert {json.loads(line)["id"] for line in lines.read_text(encoding="utf-8").splitlines()} == set(kept)
+    other = tmp_path / "other.jsonl"
+    other.write_text("".join(json.dumps({**row, "id": f"new-{row['id']}"}) + "\n" for row in conversations()), "utf-8")
+    with pytest.raises(InputError, match="--part test: expected conversations"):
+        evaluate_main([*command, str(other)])
+
+
 def test_an_adapter_keeps_no_customers_words_and_no_path_of_the_machine(
     trained: Path, tiny_base: Path, dataset: Path, home: Path
 ) -> None:
