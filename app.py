@@ -6,17 +6,16 @@ python app.py [--host --port --data-dir --adapter --knowledge --calibration --ba
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from knowledge_base.command import EXIT_DONE, Parser, run
+from knowledge_base.command import EXIT_DONE, Parser, run, say
 
 if TYPE_CHECKING:
-    from chatbot.bot import Bot
+    from chatbot.bot import Bot, Parts
     from chatbot.config import Settings
     from chatbot.store import Store
 
@@ -38,29 +37,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         create(data_dir)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with hold(data_dir):
-        _say("opening the conversations")
+        say("opening the conversations")
         from chatbot.store import Store
 
         with Store.open(data_dir / DATABASE_FILE) as store:
             interrupted = store.recover()
             if interrupted:
-                _say(f"{interrupted} answers were cut off by the last stop; they are marked as interrupted")
+                say(f"{interrupted} answers were cut off by the last stop; they are marked as interrupted")
             from chatbot.bot import Bot
 
             bot = Bot(store, settings)
 
-            def tell(what: str) -> None:
-                _say(f"loading {what}")
-                bot.loading = what
+            def parts(tell: Callable[[str], None]) -> Parts:
+                def tell_both(what: str) -> None:
+                    say(f"loading {what}")
+                    tell(what)
+
+                return load_parts(places, settings, tell_both)
 
             def load() -> None:
                 from knowledge_base.errors import FrontdeskError
 
                 try:
-                    bot.furnish(lambda _tell: load_parts(places, settings, tell))
-                    _say("ready to answer")
+                    bot.furnish(parts)
+                    say("ready to answer")
                 except FrontdeskError as error:
-                    _say(f"error: {error}")
+                    say(f"error: {error}")
 
             _serve(bot, store, settings, session_secret(data_dir), given, load)
     return EXIT_DONE
@@ -72,16 +74,12 @@ def _serve(bot: Bot, store: Store, settings: Settings, secret: str, given: Names
 
     from chatbot.web.app import build_app
 
-    _say("building the pages")
+    say("building the pages")
     app = build_app(bot, store, settings, lambda: bot.entries, secret, lambda: bot.parts)
     threading.Thread(target=load, name="load", daemon=True).start()
     host = f"[{given.host}]" if ":" in given.host else given.host
-    _say(f"open http://{host}:{given.port} (operators: http://{host}:{given.port}/admin)")
+    say(f"open http://{host}:{given.port} (operators: http://{host}:{given.port}/admin)")
     uvicorn.run(app, host=given.host, port=given.port, log_level="warning", timeout_graceful_shutdown=10)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> Parser:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from public_sets import wilson
 
 from finetune.mislabelled import Judged, Labelled, judge, labelled, mislabelled, overlaps
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.encoder import load_encoder
 
 Array = NDArray[Any]
@@ -36,7 +36,7 @@ KINDS = ("any other", "nearest")
 def main() -> None:
     """Plant, judge, count and print the counts as JSON."""
     given = _parser().parse_args()
-    messages = labelled(read_transcripts([Path(given.file)])[0])
+    messages = labelled(read_files([Path(given.file)]).transcripts)
     vectors = load_encoder().encode_queries([message.text for message in messages])
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     began = time.monotonic()

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.cases import Case, chat_cases, query_cases
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.candidates import MEANING, REGRESSION
 from knowledge_base.encoder import EncoderFolder, load_encoder
 from knowledge_base.ingest import ingest
@@ -48,7 +48,7 @@ def main() -> None:
         _without_a_fit(query_cases(knowledge, _queries(given.two_cosines)))
         return
     queries = _queries(given.queries)
-    chats = read_transcripts([Path(name) for name in given.dataset])[0]
+    chats = read_files([Path(name) for name in given.dataset]).transcripts
     home, file = given.dialogues
     places = KnowledgeBase.open(Path(home), knowledge.encoder)
     dialogues = query_cases(places, _queries([file]))
@@ -94,7 +94,7 @@ def _without_alternatives(knowledge: KnowledgeBase, home: Path) -> KnowledgeBase
 
 
 def _queries(names: Sequence[str]) -> list[Query]:
-    return [query for name in names for query in read_queries(Path(name))[0]]
+    return read_queries(*map(Path, names))[0]
 
 
 def _without_a_fit(cases: Sequence[Case]) -> None:

@@ -29,7 +29,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from finetune.clusters import clustered, request_points
 from finetune.embeddings import Embeddings
 from finetune.requests import Request, first_requests
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.encoder import load_encoder
 
 SEEDS = (0, 1, 2)
@@ -54,7 +54,7 @@ Measure = Callable[[Numbers, Numbers], float]
 def main() -> None:
     """Measure all conversations together, then those of each tag."""
     given = _parser().parse_args()
-    transcripts = read_transcripts([Path(name) for name in given.files])[0]
+    transcripts = read_files([Path(name) for name in given.files]).transcripts
     requests = [one for one in first_requests(transcripts) if len(_labels(one)) == 1]
     encoded = Embeddings.of(requests, load_encoder())
     tags = sorted({tag for one in requests for tag in one.transcript.tags}) if given.tags else []

@@ -23,7 +23,7 @@ from chatbot.types import Message
 from finetune.calibrate import fit_weights
 from finetune.cases import Case
 from finetune.records import Transcript
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.encoder import Encoder, EncoderFolder, load_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.evaluate import evaluate
@@ -42,7 +42,7 @@ HELD_OUT = 2  # messages an intent that decide whether the fitted weights are ke
 def main() -> None:
     """Build each FAQ, search it, print."""
     given = _parser().parse_args()
-    chats = read_transcripts([Path(given.file)])[0]
+    chats = read_files([Path(given.file)]).transcripts
     messages = [m for chat in chats for m in chat.messages if m.role == "user" and m.intents]
     labelled = list(dict.fromkeys((message.content, message.intents[0]) for message in messages))
     turns = (turn for chat in chats for turn in pairwise(chat.messages))

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from victim import Outcome, Plan
 
-from knowledge_base.command import EXIT_DONE, EXIT_FAILED, Parser, run, write_json
+from knowledge_base.command import EXIT_DONE, EXIT_FAILED, Parser, run, say, write_json
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(f"seed {given.seed}", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as folder:
         moments = random.Random(given.seed)  # noqa: S311 (no secret: it has to be repeatable)
-        plan = Plan(given.kills, Path(folder), moments, _say)
+        plan = Plan(given.kills, Path(folder), moments, say)
         outcome = _kill(plan, given.what, given.adapter, given.calibration, given.base)
     clean = not any(outcome.faults.values()) and outcome.kills == given.kills
     report = {
@@ -69,12 +69,8 @@ def _kill(plan: Plan, what: str, adapter: str, calibration: str, base: str) -> O
 
 def _terminated(*_: object) -> None:
     """Leave through the blocks that end the processes and remove the folders."""
-    _say("terminated")
+    say("terminated")
     raise SystemExit(EXIT_FAILED)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> Parser:

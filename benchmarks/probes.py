@@ -28,7 +28,8 @@ from batch import Job, write_all
 from probe_counts import Case, Written, counted, follows, kinds, lines, share, summary
 
 from chatbot.ask import ask
-from chatbot.bot import SEARCHED_ENTRIES, Bot, Parts
+from chatbot.bot import Bot, Parts
+from chatbot.calibration import SEARCHED_ENTRIES
 from chatbot.config import load_settings
 from chatbot.model import SHOWN_ENTRIES, DialogueModel
 from chatbot.parts import find_parts, load_parts
@@ -71,7 +72,7 @@ class ProbedKnowledge(KnowledgeBase):
 def main(argv: Sequence[str] | None = None) -> int:
     """Probe and print."""
     given = _parser().parse_args(argv)
-    queries = [query for name in given.questions for query in read_queries(Path(name))[0]]
+    queries = read_queries(*map(Path, given.questions))[0]
     settings = load_settings(Path(given.data_dir) if given.data_dir else None)
     places = find_parts(None, given.knowledge, given.adapter, given.calibration, given.base or settings.base)
     parts = load_parts(places, settings, _say)

@@ -70,7 +70,7 @@ def main() -> None:
 def searched(knowledge: KnowledgeBase, files: Sequence[str]) -> list[Searched]:
     """Return the judged queries of some files with their candidates."""
     found = []
-    for query in (query for file in files for query in read_queries(Path(file))[0]):
+    for query in read_queries(*map(Path, files))[0]:
         if query.relevant is not None:
             candidates = knowledge.candidates(query.text, history=query.history)
             right = candidates.answering(frozenset(query.relevant))

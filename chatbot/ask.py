@@ -5,7 +5,6 @@ Every question runs as a customer's message would, with a store of its own that 
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from chatbot.facts import unsupported_facts
+from chatbot.gate import shown_texts
 from chatbot.types import KINDS, Decision, Reply, TurnRequest
 from knowledge_base.command import (
     EXIT_DONE,
@@ -23,6 +23,7 @@ from knowledge_base.command import (
     report_refusals,
     run,
     write_json,
+    write_lines,
 )
 from knowledge_base.errors import InputError
 from knowledge_base.queries import Query, read_queries
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         answers = ask(bot, store, queries)
         report = judge(queries, answers, loaded[0])
     if given.answers:
-        _write_lines(given.answers, answers)
+        write_lines("--answers", given.answers, answers)
     write_json(given.json, report)
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
 
@@ -91,7 +92,7 @@ def judge(queries: Sequence[Query], answers: Sequence[dict[str, Any]], parts: Pa
         cited = [known[i] for i in answer["citations"] if i in known]
         counts["invented_citations"] += len(answer["citations"]) - len(cited)
         if answered:
-            texts = [" ".join((e.question, e.answer, e.heading, e.category, e.subject, e.url)) for e in cited]
+            texts = [text for entry in cited for text in shown_texts(entry)]
             counts["unsupported_facts"] += len(unsupported_facts(answer["text"], texts))
         if query.relevant is None:
             continue
@@ -157,15 +158,6 @@ def _quantile(ordered: Sequence[float], share: float) -> float:
         return 0.0
     place = max(0, -(-int(share * 1000) * len(ordered) // 1000) - 1)
     return round(ordered[min(place, len(ordered) - 1)], 4)
-
-
-def _write_lines(target: str, rows: Sequence[dict[str, Any]]) -> None:
-    try:
-        with Path(target).open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise InputError(f"--answers {target}: expected a file that can be written, got: {error.strerror}.") from error
 
 
 def _parser() -> Parser:

@@ -15,6 +15,7 @@ from threading import Event, Lock, Timer
 from typing import TYPE_CHECKING, Any
 
 from chatbot import policy, readings, writer
+from chatbot.calibration import SEARCHED_ENTRIES
 from chatbot.errors import BusyError, TurnError
 from chatbot.types import Decision, EvidenceReading, Message, Reply, TurnRequest, Understanding, said_before
 from knowledge_base.entry import Entry, Hit
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 LOGGER = logging.getLogger(__name__)
-SEARCHED_ENTRIES = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from knowledge_base.scorer import Scorer
 
 FILE = "calibration.json"
 EVIDENCE_FEATURES = 3
+SEARCHED_ENTRIES = 5  # found for a turn; thresholds are fitted on as many
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from chatbot import policy
-from chatbot.bot import SEARCHED_ENTRIES, Parts
+from chatbot.bot import Parts
+from chatbot.calibration import SEARCHED_ENTRIES
 from chatbot.errors import NotLoadedError
 from chatbot.types import Understanding
 from knowledge_base.candidates import REGRESSION

@@ -17,6 +17,7 @@ import numpy as np
 from knowledge_base.command import Refusal
 from knowledge_base.errors import InputError
 from knowledge_base.jsonl import SUFFIXES, read_objects
+from knowledge_base.queries import ROLES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,10 @@ class Examples:
                     if isinstance(row, Refusal):
                         LOGGER.warning("not used: %s", row)
                         continue
-                    for intent, text in _labelled(row[1]):
+                    found = list(_labelled(row[1]))
+                    if not found:
+                        LOGGER.warning("not used: %s:%d: no customer's message with an intent", file, row[0])
+                    for intent, text in found:
                         said[intent].append(text)
             except InputError as error:
                 LOGGER.warning("not used: %s", error)
@@ -68,7 +72,8 @@ def _labelled(transcript: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield (intent, words) of the customers' messages that have both."""
     messages = transcript.get("messages")
     for message in messages if isinstance(messages, list) else []:
-        if not isinstance(message, dict) or message.get("role") not in ("user", "customer", "human"):
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(role, str) or ROLES.get(role.strip().casefold()) != "user" or message.get("note"):
             continue
         text, intents = message.get("content"), message.get("intent")
         names = [intents] if isinstance(intents, str) else intents if isinstance(intents, list) else []

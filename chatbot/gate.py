@@ -174,11 +174,16 @@ class Gate:
         return None
 
 
+def shown_texts(entry: Entry) -> tuple[str, ...]:
+    """Return an entry as the gate reads it: what the customer can open, not how other customers asked."""
+    return entry.question, entry.answer, entry.heading, entry.category, entry.subject, entry.url
+
+
 class _Evidence:
-    """An entry as the gate reads it: what the customer can open, not how other customers asked."""
+    """What facts are looked up in: the texts of an entry."""
 
     def __init__(self, entry: Entry) -> None:
-        self._texts = (entry.question, entry.answer, entry.heading, entry.category, entry.subject, entry.url)
+        self._texts = shown_texts(entry)
         self.text = "\n\n".join(self._texts)
 
     @cached_property

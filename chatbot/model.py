@@ -156,19 +156,25 @@ class DialogueModel:
     def write(
         self, messages: Sequence[Message], entries: Sequence[Entry], cancelled: Event
     ) -> Generator[str, None, bool]:
-        """Yield the reply piece by piece, with pointers; without entries a reply that needs none.
+        """Yield the reply piece by piece; see `reply_pieces`."""
+        return reply_pieces(self.engine, self.renderer, messages, entries, cancelled)
 
-        The generator returns whether the reply ended by itself: not cancelled, and not for want of room.
-        """
-        renderer = self.renderer
-        path = renderer.evidence(messages, entries) if entries else renderer.understanding(messages)
-        ids: list[int] = []
-        shown = ""
-        room = REPLY_TOKENS if entries else SHORT_REPLY_TOKENS
-        for token in self.engine.stream(path, room, frozenset([renderer.end_of_turn]), cancelled):
-            ids.append(token.id)
-            text = self.renderer.text(ids)
-            if not text.endswith("\ufffd"):  # a character whose bytes are not all written yet
-                yield text[len(shown) :]
-                shown = text
-        return len(ids) < room and not cancelled.is_set()
+
+def reply_pieces(
+    engine: Engine, renderer: Renderer, messages: Sequence[Message], entries: Sequence[Entry], cancelled: Event
+) -> Generator[str, None, bool]:
+    """Yield a reply piece by piece, with pointers; without entries a reply that needs none.
+
+    The generator returns whether the reply ended by itself: not cancelled, and not for want of room.
+    """
+    path = renderer.evidence(messages, entries) if entries else renderer.understanding(messages)
+    ids: list[int] = []
+    shown = ""
+    room = REPLY_TOKENS if entries else SHORT_REPLY_TOKENS
+    for token in engine.stream(path, room, frozenset([renderer.end_of_turn]), cancelled):
+        ids.append(token.id)
+        text = renderer.text(ids)
+        if not text.endswith("\ufffd"):  # a character whose bytes are not all written yet
+            yield text[len(shown) :]
+            shown = text
+    return len(ids) < room and not cancelled.is_set()

@@ -64,7 +64,8 @@ def decide(
     nearest = sum(hit.probability for hit in hits[:2])
     if best and nearest >= calibration.threshold("ask"):
         return Decision("ask", "unclear", tuple(hit.entry.id for hit in hits[:2]), min(nearest, 1.0))
-    return Decision("decline", "nothing_fits", probability=1 - certainty)
+    anything = sum(hit.probability for hit in hits)
+    return Decision("decline", "nothing_fits", probability=max(0.0, 1.0 - anything))
 
 
 def _sure_step(steps: Mapping[str, float], calibration: Calibration) -> str:

@@ -80,7 +80,7 @@ def grounded(
     watch = gate.Gate(shown)
     passed: list[gate.Sentence] = []
     seen = ""
-    writing = _Writing(model.write(messages, shown, cancelled))
+    writing = Writing(model.write(messages, shown, cancelled))
     for piece in writing:
         passed += watch.feed(piece)
         if watch.violation is not None:
@@ -108,7 +108,7 @@ def _quoted(blank: Reply, entry: Entry, asked: str) -> Reply:
     return replace(blank, text=gate.quote(entry, asked), citations=(cite(1, entry),))
 
 
-class _Writing:
+class Writing:
     """The pieces of a reply; once they are through, `ended` says whether it ended by itself."""
 
     def __init__(self, pieces: Generator[str, None, bool]) -> None:
@@ -130,7 +130,7 @@ def _ungrounded(
     blank: Reply, messages: Sequence[Message], model: DialogueModel, settings: Settings, cancelled: Event
 ) -> Iterator[Reply]:
     """Yield small talk or a question back, once it is whole and states no fact that nobody said."""
-    writing = _Writing(model.write(messages, (), cancelled))
+    writing = Writing(model.write(messages, (), cancelled))
     text = "".join(writing).strip()
     known = [message.content for message in messages] + [settings.company, settings.contact, settings.hours]
     if not text or not writing.ended or gate.ungrounded(text, known) is not None:

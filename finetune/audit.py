@@ -6,7 +6,6 @@ it is, so that a person can decide and correct the file.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -14,15 +13,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.inputs import read_chats
 from finetune.suspects import Suspect, require_new, write_csv
-from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
+from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, run, say, write_json
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
 
 if TYPE_CHECKING:
     from finetune.mislabelled import Judged, Labelled
     from finetune.records import Transcript
-    from finetune.transcripts import Reading
 
 SHOWN = 10
 
@@ -34,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Path(given.output) if given.output else None
     if output:
         require_new(output)
-    reading = _read([Path(name) for name in given.dataset])
+    reading = read_chats(given.dataset)
     messages = _messages(reading.transcripts, given.dataset[0])
     judged = _judge(messages, given.encoder, given.seed)
     if not judged.messages:
@@ -54,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _say_report(report, found)
     if output:
         write_csv(output, found)
-        _say(f"the list is in {output}")
+        say(f"the list is in {output}")
     write_json(given.json, report)
     return EXIT_PARTLY_REFUSED if reading.refusals else EXIT_DONE
 
@@ -100,16 +99,6 @@ def _overlapping(judged: Judged) -> list[dict[str, Any]]:
     return [asdict(overlap) for overlap in overlaps(judged)]
 
 
-def _read(files: Sequence[Path]) -> Reading:
-    from finetune.transcripts import read_files
-
-    reading = read_files(files)
-    report_refusals(reading.refusals)
-    for warning in reading.warnings:
-        _say(f"warning: {warning}")
-    return reading
-
-
 def _messages(transcripts: Sequence[Transcript], file: str) -> list[Labelled]:
     """Return the messages that have an intent, without personal data.
 
@@ -138,28 +127,24 @@ def _judge(messages: Sequence[Labelled], encoder_name: str, seed: int) -> Judged
 def _say_report(report: dict[str, Any], found: Sequence[Suspect]) -> None:
     from finetune.records import shown
 
-    _say(
+    say(
         f"{report['judged']:,} of {report['messages']:,} messages judged, {report['intents']:,} intents; for "
         f"{report['agreement']:.1%} the other messages point at the given intent"
     )
     if report["not_judged"]:
         names = ", ".join(f"{shown(name)} {count:,}" for name, count in list(report["not_judged"].items())[:SHOWN])
-        _say(f"{len(report['not_judged']):,} intents with too few messages that differ cannot be judged: {names}")
-    _say(
+        say(f"{len(report['not_judged']):,} intents with too few messages that differ cannot be judged: {names}")
+    say(
         f"{len(found):,} messages look mislabelled, most suspicious first; the smaller that share, the more of them are right"
     )
     for suspect in found[:SHOWN]:
-        _say(
+        say(
             f"  {suspect.file}:{suspect.line}: {shown(suspect.text)} is {shown('|'.join(suspect.given))} "
             f"({suspect.probability_given:.2f}), rather {shown(suspect.suggested)} ({suspect.probability_suggested:.2f})"
         )
     for overlap in report["overlapping"]:
         one, other = map(shown, overlap["labels"])
-        _say(f"{one} and {other} could be one intent: about {overlap['mixed']:,} of {overlap['messages']:,} mixed up")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+        say(f"{one} and {other} could be one intent: about {overlap['mixed']:,} of {overlap['messages']:,} mixed up")
 
 
 def _parser() -> Parser:

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.calibration import Calibration, evidence_features, pointed
+from chatbot.calibration import SEARCHED_ENTRIES, Calibration, evidence_features, pointed
 from chatbot.config import SETTINGS_FILE, load_settings
 from finetune.adapter_folder import kept_id, of_part, read_run
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
+from finetune.inputs import load_knowledge, read_chats
 from finetune.output_folder import output_folder
 from finetune.thresholds import logistic, threshold, worthwhile
 from knowledge_base import scorer as weights
@@ -28,10 +28,10 @@ from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     Parser,
-    Refusal,
     progress,
     report_refusals,
     run,
+    say,
     write_json,
 )
 from knowledge_base.encoder import DEFAULT_ENCODER
@@ -39,14 +39,12 @@ from knowledge_base.entry import Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import publish, seal
 from knowledge_base.queries import Query, read_queries
-from knowledge_base.snapshots import current_id
 
 if TYPE_CHECKING:
     from chatbot.model import DialogueModel
     from finetune.records import Transcript
     from knowledge_base.search import KnowledgeBase
 
-SEARCHED_ENTRIES = 5
 MAX_READ = 1000  # questions whose entries the model reads, some a second
 MAX_FITTED = 1000  # chats by whose turns search is weighed, each searched for in some hundredths of a second
 
@@ -64,20 +62,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = _parser().parse_args(argv)
     output = output_folder(given.output_dir)
     max_error = _max_error(given, output)
-    queries, refusals = _read_queries(given.queries)
-    transcripts, refused = _read_transcripts(given.dataset)
-    refusals += refused
+    queries, refusals = read_queries(*map(Path, given.queries))
     report_refusals(refusals)
-    if (given.queries or given.dataset) and not queries and not transcripts:
-        raise InputError("expected queries or chats, got no usable row. See the reasons above.")
+    if given.queries and not queries:
+        raise InputError(f"{given.queries[0]}: expected queries, got no usable row. See the reasons above.")
+    transcripts: list[Transcript] = []
+    if given.dataset:
+        reading = read_chats(given.dataset)
+        transcripts, refusals = reading.transcripts, [*refusals, *reading.refusals]
     knowledge, model, encoder_sha256 = _load(given)
     chats = _held_out(transcripts, Path(given.adapter)) if given.adapter else transcripts
     trained = _learnt_from(transcripts, Path(given.adapter), knowledge) if given.adapter else []
-    calibration = fit(knowledge, model, queries, chats, max_error, _say, trained)
+    calibration = fit(knowledge, model, queries, chats, max_error, say, trained)
     calibration = replace(calibration, encoder=encoder_sha256)
     _save(calibration, output)
     for name, value in sorted(calibration.thresholds.items()):
-        _say(f"{name}: {'never' if value is None else f'from {value:.3f}'}")
+        say(f"{name}: {'never' if value is None else f'from {value:.3f}'}")
     if given.json:
         facts = {"thresholds": dict(calibration.thresholds), "fitted_on": dict(calibration.fitted_on)}
         write_json(given.json, {**facts, "refused": [refusal.to_json() for refusal in refusals]})
@@ -210,27 +210,6 @@ def _nearest(hits: Sequence[Hit]) -> float:
     return sum(hit.probability for hit in hits[:2])
 
 
-def _read_queries(names: Sequence[str]) -> tuple[list[Query], list[Refusal]]:
-    queries: list[Query] = []
-    refusals: list[Refusal] = []
-    for name in names:
-        read, refused = read_queries(Path(name))
-        queries += read
-        refusals += refused
-    return queries, refusals
-
-
-def _read_transcripts(names: Sequence[str]) -> tuple[list[Transcript], list[Refusal]]:
-    if not names:
-        return [], []
-    from finetune.transcripts import read_transcripts
-
-    transcripts, refusals, warnings = read_transcripts([Path(name) for name in names])
-    for warning in warnings:
-        _say(f"warning: {warning}")
-    return transcripts, refusals
-
-
 def _held_out(transcripts: Sequence[Transcript], adapter: Path) -> list[Transcript]:
     """Return the chats of the adapter's calibration part; of files it has not seen, all."""
     run = read_run(adapter)
@@ -249,17 +228,14 @@ def _learnt_from(transcripts: Sequence[Transcript], adapter: Path, knowledge: Kn
 
 
 def _load(given: Any) -> tuple[KnowledgeBase, DialogueModel | None, str]:
-    current_id(Path(given.knowledge))  # what is missing is told before anything heavy is loaded
     from chatbot.model import Adapter, DialogueModel
 
     adapter = Adapter.open(Path(given.adapter)) if given.adapter else None
-    from knowledge_base.encoder import load_encoder
-    from knowledge_base.search import KnowledgeBase
-
-    encoder = load_encoder(given.encoder)
-    if adapter:
-        adapter.require_encoder(encoder.sha256)  # its precedents are vectors of its encoder
-    knowledge = KnowledgeBase.open(Path(given.knowledge), encoder, adapter.precedents() if adapter else None)
+    encoder, knowledge = load_knowledge(given.knowledge, given.encoder, adapter)
+    if knowledge is None:
+        raise InputError(
+            "--knowledge: expected a knowledge home, got nothing. Make one: python -m knowledge_base.ingest."
+        )
     if adapter is None:
         return knowledge, None, encoder.sha256
     model = DialogueModel.load(adapter, encoder, given.base)
@@ -288,10 +264,6 @@ def _save(calibration: Calibration, output: Path) -> None:
     if output.is_dir():
         output.rmdir()
     publish(partial, output)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> Parser:

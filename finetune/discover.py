@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.inputs import load_knowledge, read_chats
 from finetune.output_folder import output_folder, partial_of
 from knowledge_base.command import (
     EXIT_DONE,
@@ -25,8 +25,8 @@ from knowledge_base.command import (
     Parser,
     Refusal,
     progress,
-    report_refusals,
     run,
+    say,
     write_json,
 )
 from knowledge_base.encoder import DEFAULT_ENCODER
@@ -69,8 +69,9 @@ def _discover(given: Any) -> int:
     output = output_folder(given.output_dir)
     if partial_of(output).exists():
         raise InputError(f"{partial_of(output)}: an unfinished run is there. Delete the folder.")
-    transcripts, refusals = _read(given)
-    encoder, knowledge = _models(given)
+    reading = read_chats(given.dataset, strict=given.strict)
+    encoder, knowledge = load_knowledge(given.knowledge, given.encoder)
+    transcripts, refusals = reading.transcripts, reading.refusals
     transcripts, redacted = _redacted(transcripts, knowledge)
     found = discover(transcripts, encoder, knowledge, given)
     _write(output, found, given.seed)
@@ -104,7 +105,7 @@ def discover(
             f"{given.dataset[0]}: expected at least two different first requests of customers, got {len(set(texts))}. "
             "Give more chats."
         )
-    _say(f"{len(requests):,} of {len(transcripts):,} conversations hold a request, {len(set(texts)):,} different ones")
+    say(f"{len(requests):,} of {len(transcripts):,} conversations hold a request, {len(set(texts)):,} different ones")
     with progress("encoding", len(distinct_texts(requests))) as advance:
         encoded = Embeddings.of(requests, encoder, advance)
     points = request_points(encoded.requests, encoded.following)
@@ -127,8 +128,9 @@ def _apply(given: Any) -> int:
     if output.exists() or not output.parent.is_dir():
         raise InputError(f"--output {output}: expected a new file in a folder that exists. Choose another name.")
     intents = read_intents(Path(given.apply))
-    transcripts, refusals = _read(given)
-    knowledge = _models(given)[1] if given.knowledge else None
+    reading = read_chats(given.dataset, strict=given.strict)
+    transcripts, refusals = reading.transcripts, reading.refusals
+    knowledge = load_knowledge(given.knowledge, given.encoder)[1] if given.knowledge else None
     transcripts, redacted = _redacted(transcripts, knowledge)
     done, counts = labelled(transcripts, intents)
     if not counts["labelled"]:
@@ -138,8 +140,8 @@ def _apply(given: Any) -> int:
         )
     write_transcripts(output, done)
     for name, count in counts.items():
-        _say(f"{count:,} {name}")
-    _say(f"the labelled chats are in {output}: python -m finetune.lora --dataset {output} --output_dir DIR")
+        say(f"{count:,} {name}")
+    say(f"the labelled chats are in {output}: python -m finetune.lora --dataset {output} --output_dir DIR")
     if given.json:
         refused = [refusal.to_json() for refusal in refusals]
         names = Counter(intents[place] for place in intents if intents[place])
@@ -148,42 +150,13 @@ def _apply(given: Any) -> int:
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
 
 
-def _read(given: Any) -> tuple[list[Transcript], list[Refusal]]:
-    from finetune.transcripts import read_transcripts
-
-    transcripts, refusals, warnings = read_transcripts([Path(name) for name in given.dataset])
-    report_refusals(refusals)
-    for warning in warnings:
-        _say(f"warning: {warning}")
-    if not transcripts:
-        raise InputError(f"{given.dataset[0]}: expected conversations, got no usable row.")
-    if refusals and given.strict:
-        raise InputError(f"--strict: {len(refusals):,} rows were refused. Correct them, or leave out --strict.")
-    return transcripts, refusals
-
-
-def _models(given: Any) -> tuple[Encoder, KnowledgeBase | None]:
-    if given.knowledge:
-        from knowledge_base.snapshots import current_id
-
-        current_id(Path(given.knowledge))  # what is missing is told before anything heavy is loaded
-    from knowledge_base.encoder import load_encoder
-
-    encoder = load_encoder(given.encoder)
-    if not given.knowledge:
-        return encoder, None
-    from knowledge_base.search import KnowledgeBase
-
-    return encoder, KnowledgeBase.open(Path(given.knowledge), encoder)
-
-
 def _redacted(
     transcripts: Sequence[Transcript], knowledge: KnowledgeBase | None
 ) -> tuple[list[Transcript], Counter[str]]:
     from finetune.material import without_personal_data
 
     done, redacted = without_personal_data(transcripts, knowledge)
-    _say("redacted: " + (", ".join(f"{n:,} {kind}" for kind, n in sorted(redacted.items())) or "nothing"))
+    say("redacted: " + (", ".join(f"{n:,} {kind}" for kind, n in sorted(redacted.items())) or "nothing"))
     return done, redacted
 
 
@@ -233,14 +206,14 @@ def _report(
 
 
 def _tell(found: Findings, output: Path) -> None:
-    _say(f"{len(found.proposals):,} intents proposed: {output / INTENTS_FILE}")
-    _say(f"{len(found.drafts.entries):,} FAQ entries drafted: {output / DRAFTS_FILE}")
+    say(f"{len(found.proposals):,} intents proposed: {output / INTENTS_FILE}")
+    say(f"{len(found.drafts.entries):,} FAQ entries drafted: {output / DRAFTS_FILE}")
     for reason, count in sorted(found.drafts.left_out.items()):
-        _say(f"  {count:,} recurring answers not drafted: {reason}")
+        say(f"  {count:,} recurring answers not drafted: {reason}")
     if found.covered:
         gaps = sum(not one.is_covered for one in found.covered)
-        _say(f"{gaps:,} of the intents are not covered by the catalogue: {output / COVERAGE_FILE}")
-    _say(f"a map of the clusters: {output / MAP_FILE}")
+        say(f"{gaps:,} of the intents are not covered by the catalogue: {output / COVERAGE_FILE}")
+    say(f"a map of the clusters: {output / MAP_FILE}")
 
 
 def _check(given: Any) -> None:
@@ -254,10 +227,6 @@ def _check(given: Any) -> None:
         value = getattr(given, name)
         if value and value < least:
             raise InputError(f"--{name}: expected {least} or more, got {value}.")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> Parser:

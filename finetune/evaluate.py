@@ -6,8 +6,6 @@ and the two fused with the weights that were fitted on the calibration part.
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ from numpy.typing import NDArray
 from chatbot.examples import Examples
 from chatbot.labels import OUT_OF_SCOPE
 from finetune.adapter_folder import kept_id, of_part, read_run
-from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, report_refusals, run, write_json
+from finetune.inputs import load_knowledge, read_chats
+from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, run, say, write_json, write_lines
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError
 
@@ -64,19 +63,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; see the module."""
     given = _parser().parse_args(argv)
     began = time.monotonic()
-    from finetune.transcripts import read_transcripts
-
-    transcripts, refusals, warnings = read_transcripts([Path(name) for name in given.dataset])
-    report_refusals(refusals)
-    for warning in warnings:
-        _say(f"warning: {warning}")
+    reading = read_chats(given.dataset)
     if given.examples and not Path(given.examples).is_dir():
-        raise InputError(f"--examples {given.examples}: expected a folder of JSON Lines files, found none.")
-    if not transcripts:
-        raise InputError(f"{given.dataset[0]}: expected conversations, got no usable row.")
+        raise InputError(
+            f"--examples {given.examples}: expected a folder of JSON Lines files, found none. Check the path."
+        )
+    transcripts, refusals = reading.transcripts, reading.refusals
     from chatbot.labels import LabelRows
     from chatbot.model import Adapter
-    from knowledge_base.encoder import load_encoder
 
     adapter = Adapter.open(Path(given.adapter))
     if given.part == "test":
@@ -87,22 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"{given.dataset[0]}. Give the files that it was trained from."
             )
     rows = LabelRows.load(adapter.folder)
-    encoder = load_encoder(given.encoder)
-    knowledge = None
-    if given.knowledge:
-        from knowledge_base.search import KnowledgeBase
-
-        adapter.require_encoder(encoder.sha256)
-        knowledge = KnowledgeBase.open(Path(given.knowledge), encoder, adapter.precedents())
+    encoder, knowledge = load_knowledge(given.knowledge, given.encoder, adapter)
     report, predictions, pictures = measure(adapter, rows, encoder, knowledge, transcripts, given)
     report["seconds"] = round(time.monotonic() - began, 2)
     if given.predictions:
-        _write_lines(given.predictions, predictions)
+        write_lines("--predictions", given.predictions, predictions)
     if given.plots and pictures:
         from finetune.pictures import draw
 
         for path in draw(Path(given.plots), *pictures):
-            _say(f"picture: {path}")
+            say(f"picture: {path}")
     write_json(given.json, report)
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
 
@@ -142,9 +130,8 @@ def measure(
     messages = _labelled(transcripts, rows, "intent", added)
     if messages and "intent" in rows.sets:
         readings = _both(rows, read.rows("intent"), encoder, messages, added)
-        report["intent"], report["out_of_scope"] = _intent_report(messages, readings, rows, seen)
-        if not report["out_of_scope"]:
-            del report["out_of_scope"]
+        report["intent"], scope = _intent_report(messages, readings, rows, seen)
+        report |= {"out_of_scope": scope} if scope else {}
         predictions = _predictions(messages, readings)
         pictures = (readings.names, [min(m.labels) for m in messages], readings.both)
     steps = _labelled(transcripts, rows, "next_step")
@@ -172,8 +159,9 @@ def _labelled(
             given = message.intents if name == "intent" else ((action,) if action else ())
             if given:
                 trained = {*rows.sets.get(name, ()), *added}
-                known = frozenset(label if label in trained else OUT_OF_SCOPE for label in given)
-                found.append(Message(transcript, index, known))
+                # An unknown step is no refusal: it keeps its name, and no answer is right.
+                known = (label if label in trained or name != "intent" else OUT_OF_SCOPE for label in given)
+                found.append(Message(transcript, index, frozenset(known)))
     return found
 
 
@@ -304,20 +292,6 @@ def _predictions(messages: Sequence[Message], readings: Readings) -> list[dict[s
             }
         )
     return lines
-
-
-def _write_lines(target: str, rows: Sequence[dict[str, Any]]) -> None:
-    try:
-        with Path(target).open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    except OSError as error:
-        raise InputError(
-            f"--predictions {target}: expected a file that can be written, got: {error.strerror}."
-        ) from error
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> Parser:

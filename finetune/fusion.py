@@ -75,7 +75,7 @@ def fit_rows(material: Material, read: ReadTrees, rows: Mapping[str, Array], enc
     linear = fit_linear(vectors, train.targets, (held_vectors, held.targets))
     kernel, kernel_of_both = fit_kernel(vectors, train.targets, (held_vectors, held.targets), seed)
     both = np.concatenate([vectors, held_vectors]), np.concatenate([train.targets, held.targets])
-    linear_of_both = fit_linear(*both, (held_vectors[:0], held.targets[:0]), penalties=(linear.penalty,))
+    linear_of_both = fit_linear(*both, None, penalties=(linear.penalty,))
     pool, encoder_logprobs = _pooled(linear, kernel, held_vectors, held.targets)
     model = _matched(read.rows("intent"), held.places, len(sets["intent"]))
     model = log_softmax(model / temperature["intent"])

@@ -11,7 +11,6 @@ import json
 import math
 import shutil
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune import adapter_folder, processes, unfinished
 from finetune.arguments import LoraArguments, parse
+from finetune.inputs import load_knowledge, require_chats
 from finetune.material import prepare
 from finetune.output_folder import named
 from finetune.transcripts import UNRECOGNISED, Reading, read_files
@@ -28,6 +28,7 @@ from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     run,
+    say,
     write_json,
 )
 from knowledge_base.errors import InputError
@@ -55,20 +56,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: LoraArguments) -> int:
-    say = _say if processes.rank() == 0 else lambda _text: None
+    tell = say if processes.rank() == 0 else lambda _text: None
     began = time.monotonic()
     files = [Path(name) for name in arguments.dataset]
     if arguments.dry_run:
-        return _dry_run(arguments, files, say)
+        return _dry_run(arguments, files, tell)
     unfinished.check_output(arguments)
-    reading = _read(arguments, files, say)
+    reading = _read(arguments, files, tell)
     transcripts, refusals = reading.transcripts, reading.refusals
     files = [file for file in files if reading.formats[str(file)] != UNRECOGNISED]  # what cannot be read has no hash
-    base = _base(arguments, say)
-    encoder, knowledge = _knowledge(arguments, say)
-    material = prepare(arguments, transcripts, knowledge, say)
+    base = _base(arguments, tell)
+    encoder, knowledge = _knowledge(arguments, tell)
+    material = prepare(arguments, transcripts, knowledge, tell)
     try:
-        metrics = train_adapter(arguments, material, base, encoder, files, say)
+        metrics = train_adapter(arguments, material, base, encoder, files, tell)
     except KeyboardInterrupt:
         if processes.rank():
             return EXIT_DONE  # anything else, and torchrun would end the first process before it has spoken
@@ -84,12 +85,8 @@ def _main(arguments: LoraArguments) -> int:
     }
     if arguments.json:
         write_json(arguments.json, report)
-    say(f"the adapter is in {arguments.output_dir} ({(time.monotonic() - began) / 60:.1f} minutes)")
+    tell(f"the adapter is in {arguments.output_dir} ({(time.monotonic() - began) / 60:.1f} minutes)")
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def _dry_run(arguments: LoraArguments, files: Sequence[Path], say: Any) -> int:
@@ -118,10 +115,7 @@ def _read(arguments: LoraArguments, files: Sequence[Path], say: Any) -> Reading:
     transcripts, refusals = reading.transcripts, reading.refusals
     for line in survey(transcripts, refusals, reading.warnings).lines():
         say(line)
-    if not transcripts:
-        raise InputError(f"{arguments.dataset[0]}: expected conversations, got no usable row. See the reasons above.")
-    if refusals and arguments.strict:
-        raise InputError(f"--strict: {len(refusals):,} rows were refused. Correct them, or leave out --strict.")
+    require_chats(reading, arguments.dataset, strict=arguments.strict)
     return reading
 
 
@@ -135,19 +129,9 @@ def _base(arguments: LoraArguments, say: Any) -> Base:
 
 
 def _knowledge(arguments: LoraArguments, say: Any) -> tuple[Encoder, KnowledgeBase | None]:
-    if arguments.knowledge:
-        from knowledge_base.snapshots import current_id
-
-        current_id(Path(arguments.knowledge))  # what is missing is told before anything heavy is loaded
-    from knowledge_base.encoder import load_encoder
-
-    encoder = load_encoder(arguments.encoder)
-    if not arguments.knowledge:
-        return encoder, None
-    from knowledge_base.search import KnowledgeBase
-
-    knowledge = KnowledgeBase.open(Path(arguments.knowledge), encoder)
-    say(f"knowledge {knowledge.snapshot_id}: {len(knowledge.entries):,} entries")
+    encoder, knowledge = load_knowledge(arguments.knowledge, arguments.encoder)
+    if knowledge:
+        say(f"knowledge {knowledge.snapshot_id}: {len(knowledge.entries):,} entries")
     return encoder, knowledge
 
 

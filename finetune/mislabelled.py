@@ -103,7 +103,7 @@ def judge(
         penalty = _penalty(vectors, targets, taught, fold)
         for number in range(FOLDS):
             held, rest = fold == number, (fold != number) & taught
-            witness = fit_linear(vectors[rest], targets[rest], (vectors[:0], targets[:0]), penalties=(penalty,))
+            witness = fit_linear(vectors[rest], targets[rest], None, penalties=(penalty,))
             probabilities[held] = np.exp(log_softmax(witness.logits(vectors[held])))
             advance(int(held.sum()))
     kept = [place for place, message in enumerate(messages) if labels.issuperset(message.intents) and len(labels) > 1]

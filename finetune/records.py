@@ -14,12 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from chatbot.types import Author, Entity, Message, Role
+from knowledge_base.queries import ROLES
 
-ROLES: Mapping[str, Role | None] = {
-    **dict.fromkeys(("user", "customer", "human", "visitor", "client"), "user"),
-    **dict.fromkeys(("assistant", "agent", "gpt", "bot", "support", "operator"), "assistant"),
-    "system": None,
-}
 _AUTHORS = ("human", "bot", "approved")
 _CONVERSATION_KEYS = {"id", "messages", "language", "tags"}
 _ENTITY_KEYS = {"type", "value", "start", "end"}

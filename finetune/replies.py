@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chatbot import gate
-from chatbot.prompt import REPLY_TOKENS, Renderer
+from chatbot.model import reply_pieces
+from chatbot.prompt import Renderer
+from chatbot.writer import Writing
 from finetune.reading import read_trees
 from finetune.student import Reader, Student
 
 if TYPE_CHECKING:
     from chatbot.engines.bases import Base
     from chatbot.model import Adapter
+    from chatbot.types import Message
     from finetune.data import Lesson
     from finetune.tree import Tree
     from knowledge_base.entry import Entry
@@ -79,11 +82,10 @@ def _measures(
     written, ended, passed = [], 0, 0
     for messages, entries, _ in asked:
         shown = renderer.fitting(entries)
-        path = renderer.evidence(messages, shown) if shown else renderer.understanding(messages)
-        stop = frozenset([renderer.end_of_turn])
-        ids = [token.id for token in engine.stream(path, REPLY_TOKENS, stop, Event())]
-        ended += len(ids) < REPLY_TOKENS
-        text, good = _through_gate(renderer.text(ids), shown)
+        writing = Writing(reply_pieces(engine, renderer, messages, shown, Event()))
+        whole = "".join(writing)
+        ended += writing.ended
+        text, good = _through_gate(whole, messages, shown, cut=not writing.ended)
         passed += good
         written.append(text)
     wanted = [reply for _, _, reply in asked]
@@ -98,12 +100,15 @@ def _measures(
     }
 
 
-def _through_gate(text: str, shown: Sequence[Entry]) -> tuple[str, bool]:
-    """Return the text without pointers, and whether the gate would let all of it pass."""
+def _through_gate(text: str, messages: Sequence[Message], shown: Sequence[Entry], *, cut: bool) -> tuple[str, bool]:
+    """Return the text without pointers, and whether the gate would let it pass as it does when serving.
+
+    Without entries a reply may repeat what was said; the company's name and contact, which serving knows, it does not know.
+    """
+    text = text.strip()
     if not shown:
-        return text.strip(), bool(text.strip()) and gate.ungrounded(text) is None
+        return text, not cut and gate.ungrounded(text, [message.content for message in messages]) is None
     watch = gate.Gate(shown)
-    sentences = [*watch.feed(text), *watch.close()]
-    return " ".join(sentence.text for sentence in sentences) or text.strip(), watch.violation is None and bool(
-        sentences
-    )
+    sentences = [*watch.feed(text), *watch.close(cut=cut)]
+    good = watch.violation is None and bool(sentences)
+    return " ".join(sentence.text for sentence in sentences) or text, good

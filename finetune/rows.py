@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from finetune.records import ROLES, RefusedError, moment_of
+from finetune.records import RefusedError, moment_of
 from finetune.tables import Row
+from knowledge_base.queries import ROLES
 
 PAIRS = ("question", "answer")
 TURNS = ("conversation_id", "role", "text")

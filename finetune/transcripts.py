@@ -22,7 +22,7 @@ from finetune.workbook import Sheet, read_sheet
 from knowledge_base.command import Refusal, Unit
 from knowledge_base.sources.document import UnreadableError
 
-__all__ = ["Reading", "Transcript", "read_files", "read_transcripts"]
+__all__ = ["Reading", "Transcript", "read_files"]
 
 MAX_LINE_BYTES = 32 * 2**20
 
@@ -43,12 +43,6 @@ class Reading:
     refusals: list[Refusal]
     warnings: list[str]
     formats: Mapping[str, str]
-
-
-def read_transcripts(paths: Sequence[Path]) -> tuple[list[Transcript], list[Refusal], list[str]]:
-    """Read conversations as `read_files` does; returns them, what was refused, and warnings."""
-    reading = read_files(paths)
-    return reading.transcripts, reading.refusals, reading.warnings
 
 
 def read_files(paths: Sequence[Path]) -> Reading:

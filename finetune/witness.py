@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from chatbot.labels import log_softmax
 
 Array = NDArray[Any]
-PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation strengths that are tried
+PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0)  # inverse regularisation strengths that are tried; scikit-learn's own first
 BIAS_PENALTIES = (np.inf, 1.0, 0.1, 0.01)  # strengths that hold the fusion's biases, the first of them at nought
 BIAS_FOLDS = 5
 
@@ -40,34 +40,31 @@ class LinearWitness:
 def fit_linear(
     vectors: Array,
     targets: Array,
-    held_out: tuple[Array, Array],
-    weights: Array | None = None,
+    held_out: tuple[Array, Array] | None,
     penalties: Sequence[float] = PENALTIES,
 ) -> LinearWitness:
     """Fit the encoder witness on (n, dim) vectors and (n, n_labels) target distributions.
 
-    The regularisation is the one of `penalties` with the lowest cross-entropy on the held-out vectors and targets.
+    The regularisation is the one of `penalties` with the lowest cross-entropy on the held-out vectors and targets; without
+    any, the first.
     A label without a training message gets a bias that never wins.
     """
     from sklearn.linear_model import LogisticRegression
 
     n_labels = targets.shape[1]
     rows, labels = np.nonzero(targets)
-    weight = targets[rows, labels] * (1.0 if weights is None else weights[rows])
-    best: tuple[float, LinearWitness] | None = None
-    for penalty in penalties:
-        witness = _constant(vectors.shape[1], labels, n_labels, penalty)
-        if len(set(labels)) > 1:
-            model = LogisticRegression(C=penalty, max_iter=500).fit(vectors[rows], labels, sample_weight=weight)
-            witness = _expanded(model, n_labels, penalty)
-        loss = cross_entropy(log_softmax(witness.logits(held_out[0])), held_out[1]) if len(held_out[1]) else 0.0
-        if best is None or loss < best[0]:
-            best = (loss, witness)
-        if not len(held_out[1]) and penalty >= 10:
-            break
-    if best is None:
-        raise AssertionError("penalties is empty")
-    return best[1]
+    weight = targets[rows, labels]
+
+    def fitted(penalty: float) -> LinearWitness:
+        if len(set(labels)) < 2:
+            return _constant(vectors.shape[1], labels, n_labels, penalty)
+        model = LogisticRegression(C=penalty, max_iter=500).fit(vectors[rows], labels, sample_weight=weight)
+        return _expanded(model, n_labels, penalty)
+
+    if held_out is None or not len(held_out[1]):
+        return fitted(penalties[0])
+    new, truth = held_out
+    return min(map(fitted, penalties), key=lambda witness: cross_entropy(log_softmax(witness.logits(new)), truth))
 
 
 def _constant(dimension: int, labels: Array, n_labels: int, penalty: float) -> LinearWitness:

@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -133,6 +133,24 @@ def write_json(target: str, payload: object) -> None:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"--json {target}: expected a file that can be written, got: {error.strerror}.") from error
+
+
+def write_lines(flag: str, target: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Write rows as JSON Lines to the file that a flag names.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    try:
+        with Path(target).open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    except OSError as error:
+        raise InputError(f"{flag} {target}: expected a file that can be written, got: {error.strerror}.") from error
+
+
+def say(text: str) -> None:
+    """Tell the user how things go, at once, on standard error."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def report_refusals(refusals: Sequence[Refusal], shown: int = 20) -> None:

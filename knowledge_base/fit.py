@@ -17,7 +17,6 @@ from knowledge_base.command import (
     EXIT_DONE,
     EXIT_PARTLY_REFUSED,
     Parser,
-    Refusal,
     progress,
     report_refusals,
     run,
@@ -46,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = _parser().parse_args(argv)
     home = Path(given.knowledge)
-    queries, refusals = _read(given.queries)
+    read, refusals = read_queries(*map(Path, given.queries))
+    queries = [query for query in read if query.relevant is not None]
     report_refusals(refusals)
     snapshot = snapshots.read_current(home)
     asked = [any(i in snapshot.entries for i in query.relevant or ()) for query in queries]
@@ -77,16 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.json:
         write_json(given.json, report)
     return EXIT_PARTLY_REFUSED if refusals else EXIT_DONE
-
-
-def _read(names: Sequence[str]) -> tuple[list[Query], list[Refusal]]:
-    queries: list[Query] = []
-    refusals: list[Refusal] = []
-    for name in names:
-        read, refused = read_queries(Path(name))
-        queries += [query for query in read if query.relevant is not None]
-        refusals += refused
-    return queries, refusals
 
 
 def _cases(knowledge: KnowledgeBase, queries: Sequence[Query]) -> list[tuple[NDArray[np.float32], NDArray[np.bool_]]]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from knowledge_base.command import Refusal
 from knowledge_base.jsonl import read_objects
 
-CUSTOMER = frozenset({"user", "customer", "human"})
-COMPANY = frozenset({"assistant", "agent", "bot", "gpt", "system"})
+# What a role is called in what people bring, in lower case; None is left out.
+ROLES: Mapping[str, Literal["user", "assistant"] | None] = {
+    **dict.fromkeys(("user", "customer", "human", "visitor", "client"), "user"),
+    **dict.fromkeys(("assistant", "agent", "gpt", "bot", "support", "operator"), "assistant"),
+    "system": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +41,17 @@ class Query:
         return self.messages[:-1]
 
 
-def read_queries(path: Path) -> tuple[list[Query], list[Refusal]]:
-    """Read a file of queries (JSON Lines); what cannot be used is refused with its line.
+def read_queries(*paths: Path) -> tuple[list[Query], list[Refusal]]:
+    """Read files of queries (JSON Lines); what cannot be used is refused with its line. Ids are unique in a file.
 
     Raises:
-        InputError: the file cannot be opened.
+        InputError: a file cannot be opened.
     """
+    read = [_read(path) for path in paths]
+    return [query for queries, _ in read for query in queries], [one for _, refusals in read for one in refusals]
+
+
+def _read(path: Path) -> tuple[list[Query], list[Refusal]]:
     queries: list[Query] = []
     refusals: list[Refusal] = []
     lines: dict[str, int] = {}
@@ -83,11 +93,12 @@ def _messages(value: object) -> list[tuple[str, str]]:
     for message in value:
         if not isinstance(message, dict):
             raise ValueError("messages: expected objects with role and content, got something else")
-        role = message.get("role")
-        if not isinstance(role, str) or role not in CUSTOMER | COMPANY:
-            raise ValueError(f"messages: expected the role user or assistant, got {role!r}")
-        if role != "system":
-            messages.append(("user" if role in CUSTOMER else "assistant", _text("content", message.get("content"))))
+        name = message.get("role")
+        if not isinstance(name, str) or name.strip().casefold() not in ROLES:
+            raise ValueError(f"messages: expected the role user or assistant, got {name!r}")
+        role = ROLES[name.strip().casefold()]
+        if role:
+            messages.append((role, _text("content", message.get("content"))))
     while messages and messages[-1][0] != "user":
         messages.pop()
     if not messages:

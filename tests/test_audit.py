@@ -20,7 +20,7 @@ from finetune import audit
 from finetune.mislabelled import Judged, judge, labelled, mislabelled, overlaps
 from finetune.records import Transcript
 from finetune.suspects import Suspect, write_csv
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.command import EXIT_DONE, EXIT_NOTHING_DONE, EXIT_PARTLY_REFUSED
 from knowledge_base.encoder import Encoder
 from knowledge_base.errors import InputError
@@ -87,7 +87,7 @@ def relabelled(chat: Transcript, intent: str | None) -> Transcript:
 
 def demo() -> list[Transcript]:
     """Return the labelled messages of the demo shop's chats, a chat each."""
-    found = labelled(read_transcripts([SHOP])[0])
+    found = labelled(read_files([SHOP]).transcripts)
     return [said(f"{message.transcript.id}-{message.index}", message.text, *message.intents) for message in found]
 
 

@@ -20,7 +20,7 @@ from chatbot.data_folder import DATABASE_FILE, FOLDERS, hold, session_secret
 from chatbot.errors import InputError
 from chatbot.store import Store
 from chatbot.types import Decision, Reply, TurnRequest
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.command import EXIT_DONE
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +135,8 @@ def test_export_writes_a_conversation_a_line(data_dir: Path, tmp_path: Path, nam
     assert transcript["id"] == conversation
     said = [message["content"] for message in transcript["messages"]]
     assert said == ["wo ist die Größe? 📦", "It left this morning."]
-    read, refusals, _ = read_transcripts([out])
+    reading = read_files([out])
+    read, refusals = reading.transcripts, reading.refusals
     assert [(t.id, [m.content for m in t.messages]) for t in read] == [(conversation, said)]
     assert refusals == []
     assert {path.name for path in tmp_path.iterdir()} == {"data", name}

@@ -28,7 +28,7 @@ from finetune.labelled import labelled, to_json
 from finetune.naming import Proposal, distinct, typical_words
 from finetune.records import Transcript, read_record
 from finetune.requests import Request, first_requests, is_pleasantry
-from finetune.transcripts import read_transcripts
+from finetune.transcripts import read_files
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError
@@ -316,7 +316,8 @@ def test_the_edited_file_labels_the_chats(tmp_path: Path, dataset: Path, output:
     assert discover.main(["--apply", str(edited(output, [first, second, third])), *flags]) == EXIT_DONE
     report = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert (report["labelled"], report["dropped"], report["intents"]) == (16, 8, {"my own name": 16})
-    read, refusals, warnings = read_transcripts([target])
+    reading = read_files([target])
+    read, refusals, warnings = reading.transcripts, reading.refusals, reading.warnings
     assert (refusals, warnings) == ([], [])
     assert sum(message.intents == ("my own name",) for one in read for message in one.messages) == 16
     assert all(one.messages[0].intents == ("greet",) for one in read), "labels that were there stay"
@@ -481,7 +482,9 @@ def test_the_demo_shops_chats_give_intents_drafts_and_labels(tmp_path: Path) -> 
             message.pop("intent", None)
     bare.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     discover.main(["--apply", str(folder / "intents.yaml"), "--dataset", str(bare), "--output", str(target)])
-    names = {intent for one in read_transcripts([target])[0] for message in one.messages for intent in message.intents}
+    names = {
+        intent for one in read_files([target]).transcripts for message in one.messages for intent in message.intents
+    }
     assert names == {block["name"] for block in found}
     assert list(folder.parent.glob("*.partial")) == []
 

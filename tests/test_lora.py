@@ -44,7 +44,7 @@ from finetune.output_folder import output_folder
 from finetune.plan import Schedule, TrainingData
 from finetune.student import Reader, Student, load_base
 from finetune.training import evaluate, train
-from finetune.transcripts import read_files, read_transcripts
+from finetune.transcripts import read_files
 from finetune.tree import pack, path
 from knowledge_base.command import EXIT_DONE, EXIT_INTERRUPTED, EXIT_PARTLY_REFUSED
 from knowledge_base.entry import Entry
@@ -436,7 +436,7 @@ def test_the_adapter_that_serves_reads_what_the_student_of_the_training_reads(
     model = DialogueModel.load(Adapter.open(trained), encoder, str(tiny_base))
     rows = LabelRows.load(trained)
     student = Student.of_adapter(load_base(tiny_base, bf16=False), trained, rows)
-    transcripts = read_transcripts([dataset])[0][:6]
+    transcripts = read_files([dataset]).transcripts[:6]
     taught, _ = lessons(transcripts, KnowledgeBase.open(home, encoder))
     renderer: Renderer = model.renderer
     compared = 0
@@ -504,7 +504,7 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
         if text.startswith(f"step {step}/"):
             raise StoppedError
 
-    monkeypatch.setattr(lora, "_say", say)
+    monkeypatch.setattr(lora, "say", say)
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
@@ -558,7 +558,7 @@ def schedule(**changes: Any) -> Schedule:
 def prepared(tiny_base: Path, tiny_renderer: Renderer, dataset: Path) -> tuple[Student, TrainingData]:
     from peft import LoraConfig, get_peft_model
 
-    taught, _ = lessons(read_transcripts([dataset])[0], None)
+    taught, _ = lessons(read_files([dataset]).transcripts, None)
     labels = Labels.of([lesson.transcript for lesson in taught])
     grown = [tree for lesson in taught for tree in trees(lesson, tiny_renderer, labels, 500)]
     sizes = {name: len(names) for name, names in labels.sets.items()}

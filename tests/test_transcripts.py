@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from chatbot.types import Entity, Message
-from finetune.transcripts import Transcript, read_transcripts
+from finetune.transcripts import Transcript, read_files
 from knowledge_base.command import Refusal
 
 Result = tuple[list[Transcript], list[Refusal], list[str]]
@@ -20,7 +20,8 @@ ASK: dict[str, Any] = {"role": "user", "content": "where is my order 4711?"}
 def read_bytes(folder: Path, data: bytes, name: str = "chats.jsonl") -> Result:
     path = folder / name
     path.write_bytes(data)
-    return read_transcripts([path])
+    reading = read_files([path])
+    return reading.transcripts, reading.refusals, reading.warnings
 
 
 def read_rows(folder: Path, *rows: object, name: str = "chats.jsonl") -> Result:
@@ -251,7 +252,7 @@ def test_another_kind_of_file_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
 
-    _, refusals, _ = read_transcripts([tmp_path / "none.jsonl", tmp_path / "folder.csv"])
+    refusals = read_files([tmp_path / "none.jsonl", tmp_path / "folder.csv"]).refusals
 
     assert [refusal.reason for refusal in refusals] == [
         "expected a file that can be read, got: No such file or directory",

@@ -142,11 +142,9 @@ def test_two_labels_are_judged_as_a_binary_regression_would() -> None:
     from sklearn.linear_model import LogisticRegression
 
     vectors, targets = data(0, n_labels=2)
-    none: tuple[Array, Array] = (np.zeros((0, 6)), np.zeros((0, 2)))
-    found = fit_linear(vectors, targets, none)
-    several = [LogisticRegression(C=c, max_iter=500).fit(vectors, targets.argmax(axis=1)) for c in PENALTIES]
-    judged = np.exp(log_softmax(found.logits(vectors)))
-    assert any(np.allclose(judged, model.predict_proba(vectors), atol=1e-3) for model in several)
+    found = fit_linear(vectors, targets, None)
+    model = LogisticRegression(C=PENALTIES[0], max_iter=500).fit(vectors, targets.argmax(axis=1))
+    np.testing.assert_allclose(np.exp(log_softmax(found.logits(vectors))), model.predict_proba(vectors), atol=1e-3)
 
 
 def test_a_label_without_a_training_message_never_wins() -> None:

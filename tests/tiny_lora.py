@@ -13,13 +13,11 @@ import pytest
 from conftest import WordEncoder
 
 from finetune import lora
-from knowledge_base.command import run
-
-SAY = lora._say
+from knowledge_base import command
 
 
 def say(text: str) -> None:
-    SAY(text)
+    command.say(text)
     step, _, name = os.environ.get("SIGNAL_AT", "").partition(":")
     if step and text.startswith(f"step {step}/"):
         os.kill(os.getpid(), getattr(signal, name))
@@ -32,5 +30,5 @@ def load_encoder(_name: str) -> Any:
 if __name__ == "__main__":
     patch = pytest.MonkeyPatch()
     patch.setattr("knowledge_base.encoder.load_encoder", load_encoder)
-    patch.setattr(lora, "_say", say)
-    run(lora.main)
+    patch.setattr(lora, "say", say)
+    command.run(lora.main)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from finetune.importers.draft import Draft, Placed, Record, record_of
-from finetune.records import ROLES, RefusedError, shown
+from finetune.records import RefusedError, shown
+from knowledge_base.queries import ROLES
 
 NAME = "ChatML"
 START = "<|im_start|>"

@@ -18,7 +18,8 @@ from finetune.importers.draft import (
     name_of,
     record_of,
 )
-from finetune.records import ROLES, RefusedError, shown
+from finetune.records import RefusedError, shown
+from knowledge_base.queries import ROLES
 
 NAME = "OpenAI messages"
 
