@@ -76,11 +76,10 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 
 test: check $(PREPARED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not endurance" -ra \
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -ra \
 		--numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 
 endurance: $(PREPARED)
-	$(BIN)/python -m pytest -m endurance --timeout 0 || test $$? -eq 5
 	$(BIN)/python benchmarks/damaged_snapshots.py
 	$(BIN)/python benchmarks/kills.py ingest --kills 200
 	@set -e; for what in train chat; do echo "kills: $$what"; $(BIN)/python benchmarks/kills.py $$what; done

@@ -5,7 +5,7 @@ FrontdeskError                 work began and failed (exit code 1)
 ├── TurnError                  a message cannot be answered now; the text is shown to the customer
 │   ├── TooLongError           the message is longer than the limit
 │   ├── RateError              too many messages; `retry_after_seconds` says when again
-│   └── BusyError              this conversation is being answered already, or too many wait
+│   └── BusyError              this conversation is being answered already, too many wait, or the models are loading
 ├── NotLoadedError             the knowledge is still being loaded
 ├── NotFoundError              no such conversation or message for this visitor
 └── InputError                 nothing was done (exit code 2)

@@ -109,7 +109,7 @@ class Sources:
         return tuple(fact for fact in facts(sentence) if not self._hold(fact))
 
     def _add(self, fact: Fact) -> None:
-        self._facts[_family(fact), fact.value].append(fact)
+        self._facts[family(fact), fact.value].append(fact)
         if fact.kind == "date":
             self._dates.append(fact)
             year, _, day = [*fact.value.split("-"), "", ""][:3]
@@ -126,13 +126,13 @@ class Sources:
     def _hold(self, fact: Fact) -> bool:
         if fact.kind == "date" and any(_covers(known.value, fact.value) for known in self._dates):
             return True
-        family = _family(fact)
-        if family == "number":
+        kind = family(fact)
+        if kind == "number":
             bare = not fact.unit and not fact.per and bool(self._facts.get(("bare", fact.value)))
             return bare or any(self._same(fact, known) for known in self._facts.get(("number", fact.value), ()))
         if fact.kind == "phone" and ("number", fact.value) in self._facts:
             return True
-        return (family, fact.value) in self._facts
+        return (kind, fact.value) in self._facts
 
     def _same(self, said: Fact, known: Fact) -> bool:
         return self._same_unit(said.unit, known.unit) and self._same_per(said.per, known.per)
@@ -148,7 +148,8 @@ class Sources:
         return not said or set(said.split("+")) <= (set(known.split("+")) if known else self._units)
 
 
-def _family(fact: Fact) -> str:
+def family(fact: Fact) -> str:
+    """Return the kind of a fact; a price, a percentage and a plain number are of one kind, since units may be left out."""
     return "number" if fact.kind in ("price", "percent") else fact.kind
 
 

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.split import PARTS
 from knowledge_base.manifest import sha256_of
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ def write_run(
         "tokenizer_sha256": sha256_of(base.folder / "tokenizer.json"),
         "encoder": {"id": encoder.id, "sha256": encoder.sha256},
         "data": [{"file": file.name, "sha256": sha256_of(file)} for file in files],
-        "parts": {
-            name: [kept_id(one) for one in getattr(material.split, name)] for name in ("train", "calibration", "test")
-        },
+        "parts": {name: [kept_id(one) for one in getattr(material.split, name)] for name in PARTS},
         "questions_of_the_knowledge": len(material.questions),
         "replies": dict(material.replies),
         "redacted": dict(material.redacted),

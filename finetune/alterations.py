@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from chatbot.facts import Fact, facts, placed_facts
+from chatbot.facts import Fact, facts, family, placed_facts
 from chatbot.gate import passes
 from chatbot.sentences import sentences
 from chatbot.units import same_unit
@@ -254,12 +254,8 @@ def _is_clean(entries: Sequence[Entry], answer: Pointed, changed: Sequence[Entry
 
 def _same(one: Fact, other: Fact) -> bool:
     """Say whether two facts are one; where only one of them has a unit, they may be."""
-    return one.value == other.value and _family(one) == _family(other) and _same_unit(one, other)
+    return one.value == other.value and family(one) == family(other) and _same_unit(one, other)
 
 
 def _same_unit(one: Fact, other: Fact) -> bool:
     return not one.unit or not other.unit or same_unit(one.unit, other.unit)
-
-
-def _family(fact: Fact) -> str:
-    return "number" if fact.kind in ("price", "percent") else fact.kind

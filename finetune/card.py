@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.split import PARTS
 from finetune.survey import languages
 from knowledge_base.manifest import sha256_of
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from finetune.arguments import LoraArguments
     from finetune.material import Material
 
-PARTS = ("train", "calibration", "test")
 SETTINGS = (
     "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "use_rslora", "learning_rate", "label_learning_rate",
     "weight_decay", "gradient_accumulation_steps", "pack_tokens", "max_length", "max_minutes", "seed",

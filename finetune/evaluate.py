@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 Array = NDArray[Any]
-PACK_TOKENS = 512
 BINS = 10
 
 
@@ -108,7 +107,7 @@ def measure(
     from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
     from chatbot.prompt import Renderer
     from finetune.data import Labels, lessons, trees
-    from finetune.reading import read_trees
+    from finetune.reading import PACK_TOKENS, read_trees
     from finetune.student import Reader, Student, has_fast_bfloat16, load_base
 
     base = find_base(adapter.base_id, given.base)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.evaluate import BINS
+
 SHOWN_LABELS = 40
 
 
@@ -61,10 +63,10 @@ def _confusion(path: Path, truth: Sequence[str], predicted: Sequence[str]) -> Pa
 def _reliability(path: Path, confidence: NDArray[Any], right: NDArray[Any]) -> Path:
     from matplotlib import pyplot
 
-    bins = np.minimum((confidence * 10).astype(int), 9)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
     figure, (upper, lower) = pyplot.subplots(2, 1, figsize=(5, 6), height_ratios=(3, 1), sharex=True)
     upper.plot([0, 1], [0, 1], color="grey", linewidth=1, label="perfect")
-    used = [b for b in range(10) if (bins == b).any()]
+    used = [b for b in range(BINS) if (bins == b).any()]
     upper.plot(
         [confidence[bins == b].mean() for b in used],
         [right[bins == b].mean() for b in used],

@@ -13,6 +13,7 @@ from finetune.student import Reader
 from finetune.tree import Tree, group, pack
 
 HEAD, EVIDENCE_HEAD = "H", "H'"
+PACK_TOKENS = 512  # read together; nothing is learnt, so twice what training packs
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,14 +64,13 @@ class Redactor:
     Args:
         keep: what may stay, as it stands in the company's own texts (see `company_details`); phone numbers and
             accounts are compared without spaces and punctuation, phone numbers also without a country code.
-        regions: CLDR regions in which phone numbers without a country code are looked for.
     """
 
-    def __init__(self, keep: frozenset[str] = frozenset(), regions: Sequence[str] = REGIONS) -> None:
+    def __init__(self, keep: frozenset[str] = frozenset()) -> None:
         from finetune.recognizers import make_analyzer
 
         self.counts: Counter[str] = Counter()
-        self._analyzer = make_analyzer(regions)
+        self._analyzer = make_analyzer(REGIONS)
         self._keep = {text.strip().casefold() for text in keep}
         self._keep_digits = {digits for text in keep if "@" not in text and len(digits := _digits(text)) >= _MIN_DIGITS}
 
@@ -119,9 +118,9 @@ class Redactor:
         return replace(message, content=content, entities=tuple(entity for entity in moved if entity))
 
 
-def company_details(texts: Iterable[str], regions: Sequence[str] = REGIONS) -> frozenset[str]:
+def company_details(texts: Iterable[str]) -> frozenset[str]:
     """Return the contact details in a company's own texts (entries, settings), for `Redactor(keep=...)`."""
-    redactor = Redactor(regions=regions)
+    redactor = Redactor()
     return frozenset(text[find.start : find.end] for text in texts for find in redactor.find(text))
 
 

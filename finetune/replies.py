@@ -12,7 +12,7 @@ from chatbot import gate
 from chatbot.model import reply_pieces
 from chatbot.prompt import Renderer
 from chatbot.writer import Writing
-from finetune.reading import read_trees
+from finetune.reading import PACK_TOKENS, read_trees
 from finetune.student import Reader, Student
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from finetune.data import Lesson
     from finetune.tree import Tree
     from knowledge_base.entry import Entry
-
-PACK_TOKENS = 512
 
 
 def reply_report(

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.labels import OUT_OF_SCOPE, log_softmax, nearness, novelty_features, scope_features
+from finetune.thresholds import logistic
 
 Array = NDArray[Any]
 EXAMPLES = 8  # of an intent that are kept: with as many the score is as good as with all (docs/decisions.md)
-SHOWN = 10  # examples by which a hidden intent is known while the weights of new intents are fitted
+# Examples by which a hidden intent is known while the weights of new intents are fitted: as many as a new one begins with.
+SHOWN = 10
 LEAST = 10  # fewer messages fit nothing
+LEAST_LABELS = 3  # with one hidden two are left, and something to choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def fit_scope(fused: Array, vectors: Array, targets: Array, labels: Sequence[str
     place = labels.index(OUT_OF_SCOPE) if OUT_OF_SCOPE in labels else None
     outside = targets[:, place] > 0 if place is not None else np.zeros(len(targets), bool)
     inside = ~outside
-    if inside.sum() < LEAST or targets.shape[1] < 3:
+    if inside.sum() < LEAST or targets.shape[1] < LEAST_LABELS:
         return ()
     hidden = targets[inside]
     features = [
@@ -79,7 +82,7 @@ def fit_scope(fused: Array, vectors: Array, targets: Array, labels: Sequence[str
         ),
     ]
     unknown = np.concatenate([outside, np.ones(int(inside.sum()), bool)])
-    return _logistic(np.concatenate(features), unknown, np.where(unknown, (~unknown).sum() / unknown.sum(), 1.0))
+    return _weights(np.concatenate(features), unknown, np.where(unknown, (~unknown).sum() / unknown.sum(), 1.0))
 
 
 def fit_novelty(
@@ -93,7 +96,7 @@ def fit_novelty(
     """
     n_labels = targets.shape[1]
     trained = [np.flatnonzero(train[1][:, label] > 0) for label in range(n_labels)]
-    if len(targets) < LEAST or sum(len(places) > 0 for places in trained) < 3:
+    if len(targets) < LEAST or sum(len(places) > 0 for places in trained) < LEAST_LABELS:
         return ()
     chance = np.random.default_rng(seed)
     rows, meant, weights = [], [], []
@@ -114,7 +117,7 @@ def fit_novelty(
             )
             meant.append(is_meant)
             weights.append(weight)
-    return _logistic(np.array(rows), np.array(meant), np.array(weights)) if len(set(meant)) > 1 else ()
+    return _weights(np.array(rows), np.array(meant), np.array(weights)) if len(set(meant)) > 1 else ()
 
 
 def _without(fused: Array, hidden: Array) -> Array:
@@ -122,12 +125,7 @@ def _without(fused: Array, hidden: Array) -> Array:
     return log_softmax(np.where(hidden > 0, -50.0, fused))
 
 
-def _logistic(features: Array, truth: Array, weights: Array) -> tuple[float, ...]:
-    """Fit a logistic regression; its weights are on the features' own scale, bias last."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.preprocessing import StandardScaler
-
-    scaler = StandardScaler().fit(features)
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(features), truth, sample_weight=weights)
-    scaled = model.coef_[0] / scaler.scale_
-    return (*(float(w) for w in scaled), float(model.intercept_[0] - scaled @ scaler.mean_))
+def _weights(features: Array, truth: Array, weights: Array) -> tuple[float, ...]:
+    """Return the weights of a fitted logistic regression, bias last."""
+    fitted = logistic(features.tolist(), truth.tolist(), weights.tolist())
+    return (*fitted.weights, fitted.bias)

@@ -86,22 +86,14 @@ class Student(nn.Module):
         return scores.masked_fill_(~visible, torch.finfo(dtype).min)[None, None]
 
     def forward(self, **pack: Tensor) -> dict[str, Tensor]:
-        """Return the loss of a pack: the mean cross-entropy a label plus the mean one a written token.
-
-        Beside `loss` come `label_loss` and `label_count` a set, and `written_loss` with `written_count`.
-        """
+        """Return the `loss` of a pack: the mean cross-entropy a label of each set, plus the mean one a written token."""
         states = self.hidden(pack)
-        found: dict[str, Tensor] = {}
         losses: list[Tensor] = []
         for name, logits in self.label_logits(states, pack).items():
-            each = cross_entropy(logits, pack[f"{name}.targets"], reduction="none", label_smoothing=self._smoothing)
-            found[f"{name}_loss"], found[f"{name}_count"] = each.sum().detach(), torch.tensor(len(each))
-            losses.append(each.mean())
+            losses.append(cross_entropy(logits, pack[f"{name}.targets"], label_smoothing=self._smoothing))
         if len(pack["targets"]):
-            each = cross_entropy(self.word_logits(states, pack), pack["targets"], reduction="none")
-            found["written_loss"], found["written_count"] = each.sum().detach(), torch.tensor(len(each))
-            losses.append(each.mean())
-        return {"loss": torch.stack(losses).sum(), **found}
+            losses.append(cross_entropy(self.word_logits(states, pack), pack["targets"]))
+        return {"loss": torch.stack(losses).sum()}
 
     def label_logits(self, states: Tensor, pack: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return (n_readings, n_labels) float32 logits for each set that is read in the pack."""

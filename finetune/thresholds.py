@@ -39,14 +39,19 @@ def worthwhile(judged: Sequence[tuple[float, bool]]) -> float | None:
     return crossing if crossing <= max(scores) else None
 
 
-def logistic(features: Sequence[Sequence[float]], labels: Sequence[bool]) -> Logistic:
-    """Fit a logistic regression; weights are on the features' own scale."""
+def logistic(
+    features: Sequence[Sequence[float]], labels: Sequence[bool], weights: Sequence[float] | None = None
+) -> Logistic:
+    """Fit a logistic regression on rows that may be weighed; its own weights are on the features' scale.
+
+    The features are standardised first, so that scikit-learn's usual regularisation (C = 1) means the same for each.
+    """
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
     scaler = StandardScaler().fit(np.asarray(features))
-    model = LogisticRegression(C=1.0, max_iter=1000).fit(scaler.transform(np.asarray(features)), labels)
-    weights = model.coef_[0] / scaler.scale_
-    bias = float(model.intercept_[0] - (weights * scaler.mean_).sum())
-    return Logistic(tuple(float(w) for w in weights), bias)
+    model = LogisticRegression(C=1.0, max_iter=1000)
+    model.fit(scaler.transform(np.asarray(features)), labels, sample_weight=weights)
+    unscaled = model.coef_[0] / scaler.scale_
+    return Logistic(tuple(float(w) for w in unscaled), float(model.intercept_[0] - (unscaled * scaler.mean_).sum()))

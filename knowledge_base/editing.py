@@ -18,7 +18,6 @@ from knowledge_base.entry import Entry, content_id, parse_entry
 from knowledge_base.errors import ChangedError, InputError, SnapshotError
 from knowledge_base.home import writing
 from knowledge_base.publication import Publication
-from knowledge_base.sources import limits
 
 LOGGER = logging.getLogger(__name__)
 SOURCE = "operators"  # of an entry that no source holds
@@ -134,13 +133,9 @@ def _seen(held: snapshots.Snapshot, entry_id: str, seen: str, by: str, now: date
 
 def _parsed(row: Mapping[str, object]) -> Entry:
     try:
-        entry = parse_entry(row)
+        return parse_entry(row)
     except ValueError as error:
         raise InputError(f"{error}.") from error
-    size = sum(map(len, (entry.question, entry.answer, *entry.alternatives)))
-    if size > limits.ENTRY_CHARACTERS:
-        raise InputError(f"Expected an entry of at most {limits.ENTRY_CHARACTERS:,} characters, got {size:,}.")
-    return entry
 
 
 def _texts(entry: Entry) -> tuple[str, str, str]:

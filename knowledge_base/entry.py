@@ -12,6 +12,8 @@ from datetime import date, datetime
 from functools import cached_property, lru_cache
 from typing import Any
 
+from knowledge_base.sources import limits
+
 VISIBILITIES = ("public", "internal")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are no UTF-8
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}($|[T ])")
@@ -123,9 +125,15 @@ def parse_entry(row: Mapping[str, object]) -> Entry:
     approved = row.get("approved")
     if not isinstance(approved, bool | None):
         raise ValueError(f"approved: expected true or false, got {_kind(approved)}")
+    alternatives = _texts("alternatives", row.get("alternatives"))
+    size = sum(map(len, (values["question"], values["answer"], *alternatives)))
+    if size > limits.ENTRY_CHARACTERS:
+        raise ValueError(
+            f"expected an entry of at most {limits.ENTRY_CHARACTERS:,} characters, got {size:,}. Divide it"
+        )
     return Entry(
         **values,
-        alternatives=_texts("alternatives", row.get("alternatives")),
+        alternatives=alternatives,
         approved=True if approved is None else approved,
     )
 

@@ -3,6 +3,8 @@
     FrontdeskError                 work began and failed (exit code 1)
     ├── InputError                 nothing was done: wrong flag, file, folder or model (exit code 2)
     │   ├── SnapshotError          a knowledge home that is missing, altered or of another encoder
+    │   ├── InUseError             somebody else writes to the knowledge home
+    │   ├── ChangedError           somebody else has changed the entry
     │   └── EncoderError           the encoder is missing or altered
     └── (chatbot.errors adds the rest)
 

@@ -66,11 +66,6 @@ class Reading:
         except ValueError as error:
             self.refusals.append(where.refused(f"{error}."))
             return None
-        size = sum(map(len, (entry.question, entry.answer, *entry.alternatives)))
-        if size > limits.ENTRY_CHARACTERS:
-            reason = f"expected an entry of at most {limits.ENTRY_CHARACTERS:,} characters, got {size:,}. Divide it."
-            self.refusals.append(where.refused(reason))
-            return None
         if entry.id in self.places:
             what = f"the id {entry.id!r}" if row.get("id") else "the same question and answer"
             reason = f"{what} stands in {self.places[entry.id]} already. Remove one or give it its own id."

@@ -17,6 +17,7 @@ import numpy as np
 
 from chatbot.engines.engine import Array, Token
 from chatbot.engines.threads import use_cores
+from chatbot.labels import log_softmax
 
 HELD_CACHES = 8
 
@@ -66,7 +67,7 @@ class TransformersEngine:
     def read(self, ids: Sequence[int], sets: Sequence[str]) -> dict[str, Array]:
         """Return (n_labels,) float32 log-probabilities a set, normalised in each set, at the last position."""
         hidden = self._advance(list(ids))[0][-1].float().cpu().numpy()
-        return {name: _log_softmax(self._rows[name] @ hidden) for name in sets}
+        return {name: np.asarray(log_softmax(self._rows[name] @ hidden), np.float32) for name in sets}
 
     def stream(
         self, ids: Sequence[int], max_new_tokens: int, stop_ids: frozenset[int], cancelled: Event
@@ -102,7 +103,8 @@ class TransformersEngine:
         """
         held = self._take(path)
         kept = min(_shared(held.ids, path), len(path) - fresh)
-        held.cache.crop(kept - len(held.ids)) if kept < len(held.ids) else None
+        if kept < len(held.ids):
+            held.cache.crop(kept - len(held.ids))
         torch = self._torch
         new = torch.tensor([path[kept:]], device=self._device)
         positions = torch.arange(kept, len(path), device=self._device)[None]
@@ -140,8 +142,3 @@ def _shared(first: Sequence[int], second: Sequence[int]) -> int:
     if first[:n] == second[:n]:
         return n
     return next(i for i in range(n) if first[i] != second[i])
-
-
-def _log_softmax(logits: Array) -> Array:
-    shifted = logits - logits.max()
-    return np.asarray(shifted - np.log(np.exp(shifted).sum()), dtype=np.float32)

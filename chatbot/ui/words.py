@@ -54,13 +54,11 @@ STEPS: Mapping[str, str] = {
     "decide": "deciding",
     "write": "writing",
     "first_text": "until the first words",
-    "total": "in all",
 }
 SOURCES: Mapping[str, str] = {
     "adapter": "Adapter",
     "knowledge": "Knowledge",
     "calibration": "Calibration",
-    "prompt": "Prompt",
     "prompt_sha256": "Prompt",
     "seed": "Seed",
 }

@@ -115,7 +115,7 @@ def _examples(place: int, item: object, _project: Project) -> Iterator[Record]:
     for example in examples:
         draft = Draft("", notes=list(example.notes))
         draft.say("user", example.text, intent=intent, entities=list(example.entities) or None)
-        yield record_of(place, partial(_same, draft))
+        yield draft.record(place)
 
 
 def _same(draft: Draft) -> Draft:

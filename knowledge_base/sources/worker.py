@@ -4,7 +4,7 @@ It is given bytes and gives rows. It opens no file to write, no connection and n
 to everything that runs in it and cannot be taken off again; where the kernel lets it, it also leaves the network.
 Its memory, processor time and open files are limited by the kernel. One line of JSON asks, one answers:
 
-    {"kind", "stem", "bytes", "cpu_seconds"}  ->  {"ready": true}  ->  the bytes  ->  a `Content`, or {"failed": reason}
+    {"kind", "stem", "bytes", "memory_bytes", "cpu_seconds"}  ->  {"ready": true}  ->  the bytes  ->  a `Content`, or {"failed": reason}
 """
 
 from __future__ import annotations
