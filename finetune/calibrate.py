@@ -153,7 +153,7 @@ def fit_weights(
 
 def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
     """Read next step and scope at every customer's message of held-out chats."""
-    from finetune.data import human_action
+    from finetune.data import human_action, reply_to
 
     steps: list[tuple[str, float, bool]] = []
     scope: list[tuple[float, bool]] = []
@@ -163,8 +163,7 @@ def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
                 if message.role != "user":
                     continue
                 understood = model.understand(chat.messages[: index + 1])
-                following = chat.messages[index + 1] if index + 1 < len(chat.messages) else None
-                action = human_action(following)
+                action = human_action(reply_to(chat.messages, index))
                 if action and understood.next_step:
                     label, probability = next(iter(understood.next_step.items()))
                     steps.append((label, probability, label == action))

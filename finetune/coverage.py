@@ -15,13 +15,12 @@ SEARCHED = 40  # requests of a cluster at most, evenly from its middle to its ed
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How well the catalogue answers a cluster: `probability` is the mean that any entry answers, over `searched`.
+    """How well the catalogue answers a cluster: `probability` is the mean that any entry answers.
 
     `nearest` counts how often each entry was the likeliest, the most frequent first.
     """
 
     probability: float
-    searched: int
     nearest: tuple[tuple[str, int], ...]
 
     @property
@@ -83,4 +82,4 @@ def _searched(texts: Sequence[str], knowledge: KnowledgeBase) -> Coverage:
         if hits:
             nearest[hits[0].entry.id] = nearest.get(hits[0].entry.id, 0) + 1
     ranked = tuple(sorted(nearest.items(), key=lambda item: (-item[1], item[0])))
-    return Coverage(float(np.mean(probabilities)), len(texts), ranked)
+    return Coverage(float(np.mean(probabilities)), ranked)

@@ -118,7 +118,7 @@ def _turn(
     *,
     unsupported_too: bool,
 ) -> Turn:
-    reply = messages[index + 1] if index + 1 < len(messages) else None
+    reply = reply_to(messages, index)
     if reply is None or reply.role != "assistant":
         return Turn(index)
     found = _found(knowledge, messages, index)
@@ -311,6 +311,11 @@ def _is_silent_alone(turn: Turn) -> bool:
     return turn.silent and not turn.writes and any(shown.sentences for shown in turn.evidence)
 
 
+def reply_to(messages: Sequence[Message], index: int) -> Message | None:
+    """Return what was said behind a message, of whomever; None behind the last."""
+    return messages[index + 1] if index + 1 < len(messages) else None
+
+
 def human_action(reply: Message | None) -> str | None:
     """Return the next step that a person took with a message; the bot's own steps teach nothing."""
     if reply is None or reply.role != "assistant" or by_bot(reply):
@@ -324,8 +329,7 @@ def by_bot(reply: Message) -> bool:
 
 
 def _targets(messages: Sequence[Message], index: int, labels: Labels) -> dict[str, dict[int, float]]:
-    following = messages[index + 1] if index + 1 < len(messages) else None
-    action = human_action(following)
+    action = human_action(reply_to(messages, index))
     targets: dict[str, dict[int, float]] = {}  # a label that the rows do not know leaves its target empty
     if messages[index].intents and "intent" in labels.sets:
         targets["intent"] = labels.target("intent", messages[index].intents)

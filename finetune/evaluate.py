@@ -146,15 +146,14 @@ def measure(
 def _labelled(
     transcripts: Sequence[Transcript], rows: LabelRows, name: str, added: Iterable[str] = ()
 ) -> list[Message]:
-    from finetune.data import human_action
+    from finetune.data import human_action, reply_to
 
     found = []
     for transcript in transcripts:
         for index, message in enumerate(transcript.messages):
             if message.role != "user":
                 continue
-            following = transcript.messages[index + 1] if index + 1 < len(transcript.messages) else None
-            action = human_action(following)
+            action = human_action(reply_to(transcript.messages, index))
             given = message.intents if name == "intent" else ((action,) if action else ())
             if given:
                 trained = {*rows.sets.get(name, ()), *added}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chatbot.labels import LabelRows, log_softmax
-from finetune.data import human_action
+from finetune.data import human_action, reply_to
 from finetune.kernel import fit_kernel
 from finetune.reading import EVIDENCE_HEAD, ReadTrees
 from finetune.scope import fit_novelty, fit_scope, keep_examples
@@ -44,7 +44,7 @@ def labelled(lessons: Sequence[Lesson], labels: Labels, name: str) -> Labelled:
         for index, message in enumerate(messages):
             if message.role != "user":
                 continue
-            action = human_action(messages[index + 1] if index + 1 < len(messages) else None)
+            action = human_action(reply_to(messages, index))
             given = message.intents if name == "intent" else ((action,) if action else ())
             target = labels.target(name, given) if name in labels.sets else {}
             if target:

@@ -15,6 +15,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from finetune.arguments import LoraArguments, parse
 from finetune.inputs import load_knowledge, require_chats
 from finetune.material import prepare
 from finetune.output_folder import named
+from finetune.split import PARTS
 from finetune.transcripts import UNRECOGNISED, Reading, read_files
 from knowledge_base.command import (
     EXIT_DONE,
@@ -38,7 +40,10 @@ if TYPE_CHECKING:
     from chatbot.engines.bases import Base
     from chatbot.labels import LabelRows
     from chatbot.prompt import Renderer
+    from finetune.data import Labels, Lesson
     from finetune.material import Material
+    from finetune.plan import Schedule
+    from finetune.tree import Tree
     from knowledge_base.encoder import Encoder
     from knowledge_base.search import KnowledgeBase
 
@@ -145,9 +150,8 @@ def train_adapter(
     from chatbot.model import PRECEDENTS_FILE
     from chatbot.prompt import Renderer
     from finetune.card import write_card
-    from finetune.data import trees
     from finetune.passes import summary, variants
-    from finetune.plan import Schedule, TrainingData, count_tokens
+    from finetune.plan import TrainingData, count_tokens
     from finetune.precedents import find_precedents
     from finetune.student import Student, has_fast_bfloat16, load_base
     from finetune.training import train
@@ -156,21 +160,12 @@ def train_adapter(
     torch.manual_seed(arguments.seed)
     bf16 = has_fast_bfloat16() if arguments.bf16.lower() == "auto" else arguments.bf16.lower() == "true"
     renderer = Renderer(BaseTokenizer(base.folder), turn_marks(base.folder))
-    grown = {
-        name: tuple(
-            tree
-            for lesson in material.part(name)
-            for tree in trees(lesson, renderer, material.labels, arguments.max_length)
-        )
-        for name in ("train", "calibration", "test")
-    }
+    grow = partial(_grown, renderer=renderer, labels=material.labels, max_length=arguments.max_length)
+    grown = {name: grow(material.part(name)) for name in PARTS}
     showings = min(MOST_SHOWINGS, math.ceil(arguments.num_train_epochs / arguments.evidence_every))
     shared = [variants(each, arguments.evidence_every, showings, arguments.seed) for each in material.part("train")]
     say(f"in all passes: {summary(lesson for variant in shared for lesson in variant)}")
-    rounds = tuple(
-        tuple(tree for lesson in turned for tree in trees(lesson, renderer, material.labels, arguments.max_length))
-        for turned in zip(*shared, strict=True)
-    )
+    rounds = tuple(grow(turned) for turned in zip(*shared, strict=True))
     if not grown["train"]:
         raise InputError("--dataset: expected labels or replies to learn from, found none that can be used.")
     n_labels = {name: len(labels) for name, labels in material.labels.sets.items()}
@@ -183,8 +178,39 @@ def train_adapter(
     if len(set(map(str, processes.everyone(models)))) > 1:
         raise InputError("the processes read different data, knowledge or models. Give all of them the same.")
     unfinished.remember(arguments, files, models)
-    partial = arguments.partial()
-    schedule = Schedule(
+    unfinished_folder = arguments.partial()
+    history = train(student, data, _schedule(arguments, bf16=bf16), unfinished_folder / "work", say)
+    processes.leave()
+    rows, metrics = _witnesses(material, student, renderer, grown, encoder, arguments, bf16=bf16)
+    for name, value in metrics.items():
+        say(f"{name}: {json.dumps(value)}")
+    adapter = _empty(unfinished_folder / "adapter")
+    adapter_folder.save_weights(adapter, student, rows, base)
+    precedents = find_precedents(material.part("train"), encoder, arguments.seed)
+    if precedents:
+        say(f"search learns from {len(precedents.answers):,} messages that entries answered")
+        precedents.save(adapter / PRECEDENTS_FILE)
+    write_card(adapter / "README.md", arguments, material, base, files, metrics, history)
+    adapter_folder.write_run(adapter, arguments, material, base, encoder, files, metrics, history)
+    adapter_folder.plot_losses(adapter / "loss.png", history)
+    adapter_folder.copy_logs(unfinished_folder / "logs", adapter)
+    seal(adapter, {"kind": "adapter", "base": {"id": base.id, "sha256": base.sha256}})
+    _publish(adapter, named(arguments.output_dir))
+    # Only now: until the adapter has its name, a killed run goes on from its checkpoints.
+    shutil.rmtree(unfinished_folder)
+    return metrics
+
+
+def _grown(lessons: Sequence[Lesson], renderer: Renderer, labels: Labels, max_length: int) -> tuple[Tree, ...]:
+    from finetune.data import trees
+
+    return tuple(tree for lesson in lessons for tree in trees(lesson, renderer, labels, max_length))
+
+
+def _schedule(arguments: LoraArguments, *, bf16: bool) -> Schedule:
+    from finetune.plan import Schedule
+
+    return Schedule(
         passes=arguments.num_train_epochs,
         max_steps=arguments.max_steps,
         max_minutes=arguments.max_minutes,
@@ -203,28 +229,13 @@ def train_adapter(
         word_dropout=arguments.word_dropout,
         max_grad_norm=arguments.max_grad_norm,
     )
-    history = train(student, data, schedule, partial / "work", say)
-    processes.leave()
-    rows, metrics = _witnesses(material, student, renderer, grown, encoder, arguments, bf16=bf16)
-    for name, value in metrics.items():
-        say(f"{name}: {json.dumps(value)}")
-    adapter = _empty(partial / "adapter")
-    adapter_folder.save_weights(adapter, student, rows, base)
-    precedents = find_precedents(material.part("train"), encoder, arguments.seed)
-    if precedents:
-        say(f"search learns from {len(precedents.answers):,} messages that entries answered")
-        precedents.save(adapter / PRECEDENTS_FILE)
-    write_card(adapter / "README.md", arguments, material, base, files, metrics, history)
-    adapter_folder.write_run(adapter, arguments, material, base, encoder, files, metrics, history)
-    adapter_folder.plot_losses(adapter / "loss.png", history)
-    adapter_folder.copy_logs(partial / "logs", adapter)
-    seal(adapter, {"kind": "adapter", "base": {"id": base.id, "sha256": base.sha256}})
-    output = named(arguments.output_dir)
+
+
+def _publish(adapter: Path, output: Path) -> None:
+    """Give the adapter its name; an empty folder of that name gives way."""
     if output.is_dir():
         output.rmdir()
     publish(adapter, output)
-    shutil.rmtree(partial)  # only now: until the adapter has its name, a killed run goes on from its checkpoints
-    return metrics
 
 
 def _empty(folder: Path) -> Path:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from finetune.data import by_bot
+from finetune.data import by_bot, reply_to
 from knowledge_base.precedents import Precedents
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def find_precedents(lessons: Sequence[Lesson], encoder: Encoder, seed: int) -> P
     for lesson in lessons:
         messages = lesson.transcript.messages
         for turn in lesson.turns:
-            reply = messages[turn.message + 1] if turn.message + 1 < len(messages) else None
+            reply = reply_to(messages, turn.message)
             if reply and reply.role == "assistant" and not by_bot(reply):
                 pairs.update(dict.fromkeys((messages[turn.message].content, one) for one in _answers(turn, reply)))
     if not pairs:

@@ -1,11 +1,10 @@
-"""What a set of transcripts holds, in words and as JSON, before anything is done with it."""
+"""What a set of transcripts holds, in words, before anything is done with it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from finetune.records import Transcript
 from finetune.split import near_duplicate_groups, normalised
@@ -54,10 +53,6 @@ class Survey:
     near_duplicates: int
     refusals: tuple[Refusal, ...] = ()
     warnings: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the survey as a JSON object."""
-        return {**asdict(self), "refusals": [refusal.to_json() for refusal in self.refusals]}
 
     def lines(self) -> list[str]:
         """Return what was found, a line a finding."""

@@ -82,7 +82,7 @@ FEATURES: Mapping[str, str] = {
     "asks": "The message asks something known",
     "named": "A subject is named",
 }
-_TOLD = {"hits", "seconds", "support", "out_of_scope", *SOURCES}
+_TOLD = {"hits", "pointers", "seconds", "support", "out_of_scope", *SOURCES}
 
 
 def conversation(turns: Sequence[TurnRecord], visitor_id: str = "") -> str:
@@ -215,9 +215,6 @@ def _found(turn: TurnRecord) -> str:
         if isinstance(hit, Mapping):
             score = _number(hit.get("score"), plain=True)
             rows.append((str(hit.get("id", "?")), _number(hit.get("probability")), score))
-        elif isinstance(hit, Sequence) and not isinstance(hit, str) and hit:
-            rest = [*hit[1:], None, None]
-            rows.append((str(hit[0]), _number(rest[0]), _number(rest[1], plain=True)))
     return _table("Found in the knowledge base", ("entry", "answers with", "score"), rows) if rows else ""
 
 
@@ -231,7 +228,9 @@ def _support(trace: Mapping[str, Any]) -> str:
     if not isinstance(support, Mapping) or not support:
         return ""
     words = ", ".join(f"{SUPPORT.get(label, label)} {_number(value)}" for label, value in support.items())
-    return f"<p>The model read the entries; they answer the question: {escape(words)}.</p>"
+    first = ", ".join(f"[{place}] {_number(value)}" for place, value in enumerate(trace.get("pointers") or [], start=1))
+    begins = f" A reply would begin with entry {escape(first)} of those found." if first else ""
+    return f"<p>The model read the entries; they answer the question: {escape(words)}.{begins}</p>"
 
 
 def _cited(citations: Sequence[Citation]) -> str:

@@ -41,7 +41,6 @@ class Draft:
 
     identity: str
     tags: object = None
-    language: str = ""
     notes: list[str] = field(default_factory=list)
     _said: list[tuple[float | None, dict[str, Any]]] = field(default_factory=list)
 
@@ -75,8 +74,6 @@ class Draft:
         raw: dict[str, Any] = {"messages": [message for _, message in timed]}
         if self.identity:
             raw["id"] = self.identity
-        if self.language:
-            raw["language"] = self.language
         if self.tags:
             raw["tags"] = self.tags
         return Record(place, raw, notes=tuple(self.notes))

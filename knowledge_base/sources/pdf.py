@@ -23,6 +23,8 @@ NO_TITLE = re.compile(r"^$|^untitled|^microsoft |\.(docx?|indd|pdf|rtf|odt|pages
 IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 EDGE = 2  # lines at the top and the bottom of a page among which running heads and page numbers are
 FULL = 0.7  # of the usual length: a line this long goes on in the next one
+ENDED = 0.9  # of the usual length: where a sentence ends in a shorter line, its author ended the line
+OFTEN = 3  # pages, or half of them if that is more: what stands at the edge of as many is a running head
 SHORT = 40  # characters: no column of text is narrower, so that a shorter line ends where its author ended it
 
 
@@ -90,7 +92,7 @@ def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
     """Drop the lines at the edges that most pages share, their numbers aside."""
     shapes = [_edges(lines) for lines in pages]
     counts = Counter(shape for page in shapes for shape in set(page.values()))
-    often = max(3, len(pages) // 2)
+    often = max(OFTEN, len(pages) // 2)
     return [
         [line for i, line in enumerate(lines) if counts[page.get(i, "")] < often]
         for lines, page in zip(pages, shapes, strict=True)
@@ -132,7 +134,7 @@ def _append(out: list[str], last: str, line: str, usual: int) -> None:
     if re.match(r"#{1,6}\s", text):
         text = f"\\{text}"  # a number sign that begins a line of a PDF is no heading
     begins = text.startswith("- ") or NUMBERED.match(text)
-    ended = SENTENCE_END.search(last) and len(last) < 0.9 * usual
+    ended = SENTENCE_END.search(last) and len(last) < ENDED * usual
     if last and not begins and not ended and len(last) >= max(SHORT, FULL * usual):
         if last.endswith("-") and last[-2:-1].isalpha() and text[:1].islower():
             out[-1] = out[-1][:-1] + text
