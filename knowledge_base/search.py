@@ -29,12 +29,7 @@ class KnowledgeBase:
     """
 
     def __init__(
-        self,
-        home: Path,
-        encoder: Encoder,
-        precedents: Precedents | None = None,
-        *,
-        today: Callable[[], date] = date.today,
+        self, home: Path, encoder: Encoder, precedents: Precedents | None, opened: Shelf, today: Callable[[], date]
     ) -> None:
         self._home = home
         self._precedents = precedents
@@ -42,16 +37,23 @@ class KnowledgeBase:
         self._today = today
         self._refreshing = threading.Lock()
         self._refused = ""
-        self._opened = _open(home, encoder, precedents)
+        self._opened = opened
 
     @classmethod
-    def open(cls, home: Path, encoder: Encoder, precedents: Precedents | None = None) -> KnowledgeBase:
+    def open(
+        cls,
+        home: Path,
+        encoder: Encoder,
+        precedents: Precedents | None = None,
+        *,
+        today: Callable[[], date] = date.today,
+    ) -> KnowledgeBase:
         """Open the current snapshot of a knowledge home; `precedents` are what customers asked before.
 
         Raises:
             SnapshotError: there is none, it is altered, or it was built with another encoder.
         """
-        return cls(home, encoder, precedents)
+        return cls(home, encoder, precedents, _open(home, encoder, precedents), today)
 
     @property
     def home(self) -> Path:

@@ -64,7 +64,7 @@ def make_shop(tmp_path: Path) -> Iterator[Callable[..., Shop]]:
 
     def make(calibration: Calibration | None = FITTED) -> Shop:
         fill(tmp_path / "home", [COST, BACK, OLD, OURS], WordEncoder())
-        knowledge = KnowledgeBase(tmp_path / "home", WordEncoder(), today=lambda: date(2026, 11, 22))
+        knowledge = KnowledgeBase.open(tmp_path / "home", WordEncoder(), today=lambda: date(2026, 11, 22))
         bot = Bot(store, SETTINGS)
         bot.furnish(lambda _tell: Parts(knowledge, None, calibration))
         return Shop(bot, store, Curation(lambda: bot.parts, store), knowledge)

@@ -200,7 +200,7 @@ def test_what_is_internal_or_over_never_comes_back_also_after_a_rollback(tmp_pat
     ]
     fill(tmp_path, [*shelf("first"), *hidden])
     fill(tmp_path, [Entry(id=entry.id, question="Question 1?", answer="shown") for entry in hidden])
-    serving = KnowledgeBase(tmp_path, HashEncoder(), today=lambda: today)
+    serving = KnowledgeBase.open(tmp_path, HashEncoder(), today=lambda: today)
     recent = [entry.id for entry in hidden]
     assert {hit.entry.id for hit in serving.search("Question 1?", recent=recent, k=9)} == {"e0", "e1", "e2", *recent}
     told(tmp_path, "rollback")

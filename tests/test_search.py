@@ -46,7 +46,7 @@ def many(count: int) -> list[Entry]:
 def knowledge(home: Path, entries: list[Entry], encoder: Encoder | None = None) -> KnowledgeBase:
     encoder = encoder or HashEncoder()
     fill(home, entries, encoder)
-    return KnowledgeBase(home, encoder, today=lambda: TODAY)
+    return KnowledgeBase.open(home, encoder, today=lambda: TODAY)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ def test_an_entry_appears_and_expires_with_the_day(tmp_path: Path) -> None:
     days = [date(2026, 1, 1)]
     sale = Entry(id="sale", question="Sale?", answer="yes", valid_from="2026-01-02", valid_until="2026-01-03")
     fill(tmp_path, [sale])
-    shop = KnowledgeBase(tmp_path, HashEncoder(), today=lambda: days[0])
+    shop = KnowledgeBase.open(tmp_path, HashEncoder(), today=lambda: days[0])
     seen = []
     for day in range(1, 5):
         days[0] = date(2026, 1, day)
