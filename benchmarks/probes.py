@@ -85,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         home = Path(folder) / "knowledge"
         shutil.copytree(places.knowledge, home)
         knowledge = _changed(home, parts.knowledge, cases)
-        original = ProbedKnowledge(places.knowledge, parts.knowledge.encoder, parts.knowledge.precedents)
+        original = ProbedKnowledge.open(places.knowledge, parts.knowledge.encoder, parts.knowledge.precedents)
         written: dict[str, dict[str, list[Written]]] = {}
         report: dict[str, Any] = {"cases": len(cases), "kinds": kinds(cases), "seed": given.seed}
         if not given.bot_only:
@@ -147,7 +147,7 @@ def _changed(home: Path, knowledge: KnowledgeBase, cases: Sequence[Case]) -> Pro
     entries = {**knowledge.entries, **{case.entry.id: case.altered for case in cases}}
     located = EncoderFolder(knowledge.encoder.id, Path(), knowledge.encoder.sha256)
     ingest(list(entries.values()), home, located, lambda: knowledge.encoder, say=lambda _text: None)
-    return ProbedKnowledge(home, knowledge.encoder, knowledge.precedents)
+    return ProbedKnowledge.open(home, knowledge.encoder, knowledge.precedents)
 
 
 def raw(

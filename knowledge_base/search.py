@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 from knowledge_base import snapshots
 from knowledge_base.candidates import Asked, Candidates, HeldOut, Shelf
@@ -47,7 +48,7 @@ class KnowledgeBase:
         precedents: Precedents | None = None,
         *,
         today: Callable[[], date] = date.today,
-    ) -> KnowledgeBase:
+    ) -> Self:
         """Open the current snapshot of a knowledge home; `precedents` are what customers asked before.
 
         Raises:

@@ -48,7 +48,7 @@ def model(tiny_base: Path) -> DialogueModel:
 @pytest.fixture
 def knowledge(tmp_path: Path) -> ProbedKnowledge:
     fill(tmp_path / "home", list(ENTRIES.values()), WordEncoder())
-    return ProbedKnowledge(tmp_path / "home", WordEncoder())
+    return ProbedKnowledge.open(tmp_path / "home", WordEncoder())
 
 
 def test_replies_written_together_are_those_written_one_after_the_other(model: DialogueModel) -> None:
@@ -180,7 +180,7 @@ def test_the_raw_writer_is_shown_the_changed_entry_or_everything_but_the_entry(
     cases = list(choose(knowledge.entries, [], 9, 0))
     assert {one.entry for one in cases} == {PRICE, TIME}
     fill(tmp_path / "changed", [*(one.altered for one in cases), OAK], WordEncoder())
-    written = probes.raw(model, cases, ProbedKnowledge(tmp_path / "changed", WordEncoder()), knowledge, 0)
+    written = probes.raw(model, cases, ProbedKnowledge.open(tmp_path / "changed", WordEncoder()), knowledge, 0)
     assert {name: len(rows) for name, rows in written.items()} == {"altered": 2, "removed": 2, "closed book": 2}
     for number, one in enumerate(cases):
         assert one.altered in written["altered"][number].shown
