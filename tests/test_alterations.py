@@ -138,7 +138,9 @@ def test_every_place_that_says_the_fact_changes_and_another_fact_of_the_same_num
 def test_a_number_said_in_words_too_changes_in_both_forms() -> None:
     entry = Entry("e", "How long?", "It takes 3 days. Three days is short.")
     words = {"2": "Two", "4": "Four", "5": "Five", "6": "Six", "7": "Seven", "8": "Eight", "9": "Nine"}
-    for found in alter(entry):
+    altered = alter(entry)
+    assert altered
+    for found in altered:
         assert found.alteration.values
         new = found.alteration.values[1].value
         assert found.entries[0].answer == f"It takes {new} days. {words[new]} days is short."
@@ -162,7 +164,9 @@ def test_what_the_customer_names_is_not_changed() -> None:
 
 def test_only_the_entries_that_the_answer_points_at_change() -> None:
     twins = (Entry("a", "How long for A?", "It takes 3 days."), Entry("b", "How long for B?", "It takes 3 days."))
-    for found in alter(*twins, answer=((2, "It takes 3 days."),)):
+    altered = alter(*twins, answer=((2, "It takes 3 days."),))
+    assert altered
+    for found in altered:
         assert found.entries[0] == twins[0]
         assert found.entries[1].answer == found.answer[0][1] != twins[1].answer
 
