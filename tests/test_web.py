@@ -12,19 +12,22 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import WordEncoder, fill
+from conftest import WordEncoder, fill, scorer_of
 from fake_bot import ENTRIES, HOSTILE, SECRET, SETTINGS
 from hypothesis import given
 from hypothesis import strategies as st
+from scripted_model import ScriptedEngine, scripted_model
 from starlette.datastructures import Headers
 from web_server import Page, Served, served
 
 from chatbot.bot import Parts
+from chatbot.calibration import Calibration, Logistic
 from chatbot.config import Limits as LimitSettings
 from chatbot.types import TurnRequest
 from chatbot.web import markup
 from chatbot.web.cookies import OPERATOR_COOKIE, VISITOR_COOKIE, Operators, Visitors, of_headers
 from knowledge_base import snapshots
+from knowledge_base.entry import Entry
 from knowledge_base.home import writing
 from knowledge_base.search import KnowledgeBase
 
@@ -397,13 +400,29 @@ def test_half_a_character_is_kept_mended_in_one_message(site: Served) -> None:
         assert asked == ["half \ufffd of it"]
 
 
-def test_stopping_keeps_what_was_written_and_offers_another_try(tmp_path: Path) -> None:
-    with served(tmp_path, pause=0.005) as site, site.browser() as browser:
+@pytest.fixture
+def reading(tiny_base: Path, tmp_path: Path) -> tuple[Parts, ScriptedEngine]:
+    """The parts of the real bot, and its engine, which writes a long manual sentence by sentence, slowly."""
+    steps = [f"Then turn knob {letter}." for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    manual = Entry("manual", "How do I set it up?", " ".join(steps), approved=False)
+    fill(tmp_path / "home", [manual], WordEncoder())
+    model, engine = scripted_model(tiny_base)
+    engine.probabilities, engine.text = {"support": {"full": 0.95}}, f"[1] {manual.answer}"
+    engine.on_token = lambda _number: time.sleep(0.005)
+    thresholds = {"approved": 0.9, "grounded": 0.8}
+    fitted = Calibration(scorer_of(20.0, question=20.0), Logistic((0.0, 1.0, 0.0), 0.0), thresholds, 0.05, "", "", "")
+    return Parts(KnowledgeBase.open(tmp_path / "home", WordEncoder()), model, fitted), engine
+
+
+def test_stopping_keeps_what_was_written_and_offers_another_try(
+    reading: tuple[Parts, ScriptedEngine], tmp_path: Path
+) -> None:
+    with served(tmp_path, real=reading[0]) as site, site.browser() as browser:
         page = Page(browser)
-        events = page.events("send", "slow please", "", "")
+        events = page.events("send", "How do I set it up?", "", "")
         conversation = next(events)[2]
         for step in events:
-            if "word3" in words(step):
+            if "knob C" in words(step):
                 break
         stopper = httpx.Client(base_url=site.url, cookies=browser.cookies)
         handler = next(d["id"] for d in page.config["dependencies"] if d["api_name"] == "stop")
@@ -415,22 +434,43 @@ def test_stopping_keeps_what_was_written_and_offers_another_try(tmp_path: Path) 
         assert last[5]["visible"]
         kept = site.store.conversation(conversation, visitor_of(browser))[-1]
         assert kept.status == "interrupted"
-        assert kept.content.startswith("word0 word1 word2 word3")
-        assert "word59" not in kept.content
+        assert kept.content.startswith("Then turn knob A. Then turn knob B. Then turn knob C.")
+        assert "knob Z" not in kept.content
 
 
-def test_a_page_that_is_closed_ends_its_turn_and_the_partial_reply_is_kept(tmp_path: Path) -> None:
-    with served(tmp_path, pause=0.01) as site, site.browser() as browser:
-        events = Page(browser).events("send", "slow please", "", "")
+def test_a_page_that_is_closed_ends_its_turn_and_the_partial_reply_is_kept(
+    reading: tuple[Parts, ScriptedEngine], tmp_path: Path
+) -> None:
+    with served(tmp_path, real=reading[0]) as site, site.browser() as browser:
+        events = Page(browser).events("send", "How do I set it up?", "", "")
         conversation = next(events)[2]
-        next(events)
+        for step in events:
+            if "knob A" in words(step):
+                break
         events.close()  # type: ignore[attr-defined]  # it is a generator
         visitor_id, deadline = visitor_of(browser), time.monotonic() + 20
         while (kept := site.store.conversation(conversation, visitor_id))[-1].status == "generating":
             assert time.monotonic() < deadline, "the turn went on without its page"
             time.sleep(0.1)
         assert kept[-1].status == "interrupted"
-        assert kept[-1].content.startswith("word0")
+        assert kept[-1].content.startswith("Then turn knob A.")
+        assert "knob Z" not in kept[-1].content
+
+
+def test_a_model_that_breaks_is_a_stored_reply_with_the_contact(
+    reading: tuple[Parts, ScriptedEngine], tmp_path: Path
+) -> None:
+    def breaks(number: int) -> None:
+        if number > 3:
+            raise RuntimeError("a part broke")
+
+    parts, engine = reading
+    engine.on_token = breaks
+    with served(tmp_path, real=parts) as site, site.browser() as browser:
+        conversation, last = Page(browser).say("How do I set it up?")
+        assert "Something went wrong on our side" in words(last)
+        kept = site.store.conversation(conversation, visitor_of(browser))[-1]
+        assert (kept.status, kept.reason, kept.contact) == ("failed", "model_failed", SETTINGS.contact)
 
 
 def test_a_bot_that_breaks_shows_a_sentence_and_the_contact(site: Served) -> None:

@@ -18,7 +18,7 @@ import httpx
 import uvicorn
 from fake_bot import ENTRIES, SECRET, SETTINGS, FakeBot
 
-from chatbot.bot import Parts
+from chatbot.bot import Bot, Parts
 from chatbot.config import Settings
 from chatbot.store import Store
 from chatbot.web.app import build_app
@@ -49,11 +49,16 @@ def served(
     settings: Settings = SETTINGS,
     *,
     loading_until: Path | None = None,
-    pause: float = 0,
     parts: Callable[[], Parts | None] = lambda: None,
+    real: Parts | None = None,
 ) -> Iterator[Served]:
+    """Serve the fake bot, or with `real` parts the bot itself."""
     store = Store.open(folder / "frontdesk.db")
-    bot = FakeBot(store, loading_until, pause)
+    fake = FakeBot(store, loading_until)
+    bot: Bot | FakeBot = fake
+    if real is not None:
+        bot = Bot(store, settings)
+        bot.furnish(lambda _tell: real)
     port, servers = free_port(), []
 
     async def serve() -> None:
@@ -69,7 +74,7 @@ def served(
         while not (servers and servers[0].started):
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.02)
-        yield Served(f"http://127.0.0.1:{port}", store, bot)
+        yield Served(f"http://127.0.0.1:{port}", store, fake)
     finally:
         servers[0].should_exit = True
         thread.join(20)
