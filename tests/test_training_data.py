@@ -11,7 +11,7 @@ from conftest import HashEncoder, fill
 from chatbot.gate import Gate
 from chatbot.model import SHOWN_ENTRIES
 from chatbot.types import Message
-from finetune.data import Labels, Turn, human_action, lessons
+from finetune.data import Evidence, Labels, Turn, human_action, lessons
 from finetune.records import Transcript
 from knowledge_base.entry import Entry
 from knowledge_base.search import KnowledgeBase
@@ -160,7 +160,7 @@ def test_a_reply_from_more_entries_than_a_turn_is_shown_is_not_learnt(knowledge:
 
 def test_every_written_target_passes_the_gate_with_the_entries_it_is_shown_with(knowledge: KnowledgeBase) -> None:
     entries = [COST, TIME, BACK, LAMP, CARE]
-    shown = []
+    shown: list[Evidence] = []
     for number in range(12):
         asked, said = entries[number % 5], entries[number * 7 % 5]
         named = ("back", said.id, "time")[number % 3 :]
