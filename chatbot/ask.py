@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     queries, refusals = read_queries(Path(given.questions))
     report_refusals(refusals)
     if not queries:
-        raise InputError(f"{given.questions}: expected questions, got no usable row.")
+        raise InputError(f"{given.questions}: expected questions, got no usable row. See the reasons above.")
     from chatbot.bot import Bot
     from chatbot.config import load_settings
     from chatbot.parts import find_parts, load_parts

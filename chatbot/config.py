@@ -144,7 +144,9 @@ class _Variables(EnvSettingsSource):
         except UnreadableVariableError as error:
             field = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
             variable = f"{ENVIRONMENT_PREFIX}{field.upper()}"
-            raise SettingsError(f'{variable}: expected JSON, such as ["a", "b"] for a list.') from error
+            raise SettingsError(
+                f'{variable}: expected JSON, such as ["a", "b"] for a list. Correct the variable.'
+            ) from error
 
     def _require_setting(self, variable: str, name: str, *inner: str) -> None:
         field = Settings.model_fields.get(name)
@@ -173,16 +175,18 @@ def _read(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise SettingsError(f"{path}: the file cannot be read: {error.strerror}.") from error
+        raise SettingsError(f"{path}: the file cannot be read: {error.strerror}. Check its permissions.") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: expected UTF-8 text. Save the file as UTF-8.") from error
     except yaml.MarkedYAMLError as error:
         line = "" if error.problem_mark is None else f":{error.problem_mark.line + 1}"
-        raise SettingsError(f"{path}{line}: not valid YAML: {error.problem}.") from error
+        raise SettingsError(f"{path}{line}: not valid YAML: {error.problem}. Correct the line.") from error
     except (yaml.YAMLError, TypeError) as error:
-        raise SettingsError(f"{path}: not valid YAML: {error}.") from error
+        raise SettingsError(f"{path}: not valid YAML: {error}. Correct the file.") from error
     if not isinstance(content, dict | None):
-        raise SettingsError(f"{path}: expected settings such as `company: Lumen`, got {type(content).__name__}.")
+        raise SettingsError(
+            f"{path}: expected settings such as `company: Lumen`, got {type(content).__name__}. Correct the file."
+        )
     return {str(name): value for name, value in _given(content or {})}
 
 

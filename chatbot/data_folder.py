@@ -37,7 +37,9 @@ def create(data_dir: Path) -> None:
         template = resources.files("chatbot").joinpath(SETTINGS_FILE).read_text(encoding="utf-8")
         (data_dir / SETTINGS_FILE).write_text(template, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{data_dir}: expected a folder that can be written, got: {error.strerror}.") from error
+        raise InputError(
+            f"{data_dir}: expected a folder that can be written, got: {error.strerror}. Choose another place."
+        ) from error
     session_secret(data_dir)
 
 

@@ -58,7 +58,9 @@ def _opened(target: str) -> Iterator[TextIO]:
             yield file
         partial.rename(path)
     except OSError as error:
-        raise InputError(f"{path}: expected a file that can be written, got: {error.strerror}.") from error
+        raise InputError(
+            f"{path}: expected a file that can be written, got: {error.strerror}. Choose another place."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -120,10 +120,12 @@ def _from_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--config {path}: expected a YAML file of flags, got: {error}.") from error
+        raise InputError(f"--config {path}: expected a YAML file of flags, got: {error}. Correct the file.") from error
     known = {item.name: item.default for item in fields(LoraArguments)}
     if not isinstance(content, dict):
-        raise InputError(f"--config {path}: expected flags such as `lora_r: 16`, got {type(content).__name__}.")
+        raise InputError(
+            f"--config {path}: expected flags such as `lora_r: 16`, got {type(content).__name__}. Correct the file."
+        )
     values = {}
     for name, value in content.items():
         if name not in known:
@@ -136,7 +138,9 @@ def _from_file(path: Path) -> dict[str, Any]:
             try:
                 converted = float(converted)
             except ValueError:
-                raise InputError(f"--config {path}: {name}: expected a number, got {value!r}.") from None
+                raise InputError(
+                    f"--config {path}: {name}: expected a number, got {value!r}. Correct the file."
+                ) from None
         if name == "resume_from_checkpoint" and isinstance(converted, bool):
             converted = LAST if converted else ""
         if isinstance(default, str) and isinstance(converted, bool):
@@ -145,9 +149,13 @@ def _from_file(path: Path) -> dict[str, Any]:
         if isinstance(default, tuple):
             numbers = inner is float and all(isinstance(one, int | float) for one in converted)
             if not numbers and not all(isinstance(one, inner) for one in converted):
-                raise InputError(f"--config {path}: {name}: expected a list of {inner.__name__}, got {value!r}.")
+                raise InputError(
+                    f"--config {path}: {name}: expected a list of {inner.__name__}, got {value!r}. Correct the file."
+                )
         if type(converted) is not type(default):
-            raise InputError(f"--config {path}: {name}: expected {type(default).__name__}, got {value!r}.")
+            raise InputError(
+                f"--config {path}: {name}: expected {type(default).__name__}, got {value!r}. Correct the file."
+            )
         values[name] = converted
     return values
 
@@ -158,7 +166,7 @@ def _check(arguments: LoraArguments) -> None:
     if not a.dataset or not (a.output_dir or a.dry_run):
         raise InputError("python -m finetune.lora: --dataset and --output_dir are required. See --help.")
     if not 1 <= a.lora_r <= 32:
-        raise InputError(f"--lora_r: expected 1 to 32, got {a.lora_r}.")
+        raise InputError(f"--lora_r: expected 1 to 32, got {a.lora_r}. Choose another value.")
     if a.use_dora:
         raise InputError("--use_dora: expected plain LoRA, got DoRA. Leave the flag out.")
     if a.lora_modules_to_save:
@@ -166,22 +174,26 @@ def _check(arguments: LoraArguments) -> None:
         raise InputError(f"--lora_modules_to_save: expected none, got {names}. Name them in --lora_target_modules.")
     for name in ("lora_dropout", "word_dropout", "label_smoothing_factor"):
         if not 0 <= getattr(a, name) < 1:
-            raise InputError(f"--{name}: expected 0 to below 1, got {getattr(a, name)}.")
+            raise InputError(f"--{name}: expected 0 to below 1, got {getattr(a, name)}. Choose another value.")
     if len(a.split) != 3 or any(share < 0 for share in a.split) or abs(sum(a.split) - 1) > 1e-6 or a.split[0] <= 0:
-        raise InputError(f"--split: expected three shares that sum to 1, got {' '.join(str(s) for s in a.split)}.")
+        raise InputError(
+            f"--split: expected three shares that sum to 1, got {' '.join(str(s) for s in a.split)}. Choose another value."
+        )
     if a.bf16.lower() not in ("auto", "true", "false"):
-        raise InputError(f"--bf16: expected auto, true or false, got {a.bf16}.")
+        raise InputError(f"--bf16: expected auto, true or false, got {a.bf16}. Choose another value.")
     if a.report_to not in ("none", "tensorboard", "wandb", "trackio", "mlflow"):
-        raise InputError(f"--report_to: expected none, tensorboard, wandb, trackio or mlflow, got {a.report_to}.")
+        raise InputError(
+            f"--report_to: expected none, tensorboard, wandb, trackio or mlflow, got {a.report_to}. Choose another value."
+        )
     if a.report_to != "none" and find_spec(a.report_to) is None:
         raise InputError(f"--report_to {a.report_to}: expected the package {a.report_to}, found none. Install it.")
     if not 0 <= a.seed < 2**32:
-        raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {a.seed}.")
+        raise InputError(f"--seed: expected 0 to {2**32 - 1}, got {a.seed}. Choose another value.")
     positive = ("num_train_epochs", "learning_rate", "pack_tokens", "gradient_accumulation_steps", "logging_steps")
     for name in (*positive, "label_learning_rate", "max_length", "lora_alpha", "evidence_every"):
         if not 0 < getattr(a, name) < math.inf:
-            raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}.")
+            raise InputError(f"--{name}: expected a number above 0, got {getattr(a, name)}. Choose another value.")
     not_negative = ("max_minutes", "max_steps", "weight_decay", "warmup_ratio", "evaluations")
     for name in (*not_negative, "save_steps", "knowledge_questions"):
         if not 0 <= getattr(a, name) < math.inf:
-            raise InputError(f"--{name}: expected 0 or more, got {getattr(a, name)}.")
+            raise InputError(f"--{name}: expected 0 or more, got {getattr(a, name)}. Choose another value.")

@@ -249,7 +249,9 @@ def _max_error(given: Any, output: Path) -> float:
         data_dir = next((folder for folder in near if (folder / SETTINGS_FILE).is_file()), None)
         return load_settings(data_dir).max_error
     if not 0 < given.max_error < 1:
-        raise InputError(f"--max_error: expected a share between 0 and 1, got {given.max_error}.")
+        raise InputError(
+            f"--max_error: expected a share between 0 and 1, got {given.max_error}. Choose one, such as 0.05."
+        )
     return float(given.max_error)
 
 

@@ -111,5 +111,7 @@ def own_cases(knowledge: KnowledgeBase) -> list[Case]:
             candidates = knowledge.candidates(text, held_out=held_out)
             cases.append(Case((Message("user", text),), candidates, frozenset([entry.id] if number else [])))
     if not any(case.relevant for case in cases):
-        raise InputError("--queries: expected questions to fit on; the knowledge has no alternatives to ask instead.")
+        raise InputError(
+            "--queries: expected questions to fit on; the knowledge has no alternatives to ask instead. Give a file."
+        )
     return cases

@@ -226,7 +226,7 @@ def _check(given: Any) -> None:
     for name, least in (("intents", 2), ("smallest", 2), ("seed", 0)):
         value = getattr(given, name)
         if value and value < least:
-            raise InputError(f"--{name}: expected {least} or more, got {value}.")
+            raise InputError(f"--{name}: expected {least} or more, got {value}. Choose another value.")
 
 
 def _parser() -> Parser:

@@ -67,7 +67,9 @@ def write_transcripts(path: Path, transcripts: Iterable[Transcript]) -> None:
             os.fsync(raw.fileno())
         partial.rename(path)
     except OSError as error:
-        raise InputError(f"--output {path}: expected a file that can be written, got: {error.strerror}.") from error
+        raise InputError(
+            f"--output {path}: expected a file that can be written, got: {error.strerror}. Choose another place."
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -167,7 +167,9 @@ def train_adapter(
     say(f"in all passes: {summary(lesson for variant in shared for lesson in variant)}")
     rounds = tuple(grow(turned) for turned in zip(*shared, strict=True))
     if not grown["train"]:
-        raise InputError("--dataset: expected labels or replies to learn from, found none that can be used.")
+        raise InputError(
+            "--dataset: expected labels or replies to learn from, found none that can be used. Label messages, or see with --dry_run why."
+        )
     n_labels = {name: len(labels) for name, labels in material.labels.sets.items()}
     say(f"{count_tokens(rounds[0]):,} tokens a pass, bfloat16 {'on' if bf16 else 'off'}")
     student = Student(_peft(load_base(base.folder, bf16=bf16), arguments), n_labels, arguments.label_smoothing_factor)
@@ -264,7 +266,7 @@ def _peft(model: Any, arguments: LoraArguments) -> Any:
             warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True`")  # refused below
             adapted = get_peft_model(model, config)
     except ValueError as error:
-        raise InputError(f"--lora_target_modules {' '.join(names)}: {error}") from error
+        raise InputError(f"--lora_target_modules {' '.join(names)}: {error} Choose other modules.") from error
     if any(hasattr(one, "lora_A") for one in (model.get_input_embeddings(), model.get_output_embeddings())):
         raise InputError(
             f"--lora_target_modules {' '.join(names)}: expected modules between the embeddings and the output matrix, "

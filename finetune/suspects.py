@@ -46,7 +46,9 @@ def require_new(path: Path) -> None:
     if not path.parent.is_dir():
         raise InputError(f"--output {path}: expected a file in a folder that exists. Make {path.parent} first.")
     if not os.access(path.parent, os.W_OK):
-        raise InputError(f"--output {path}: expected a folder that can be written to, got no permission.")
+        raise InputError(
+            f"--output {path}: expected a folder that can be written to, got no permission. Choose another place."
+        )
 
 
 def write_csv(path: Path, suspects: Iterable[Suspect]) -> None:

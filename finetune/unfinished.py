@@ -30,7 +30,9 @@ def check_output(arguments: LoraArguments) -> None:
             f"{partial}: an unfinished run is there. Go on with --resume_from_checkpoint, or delete the folder."
         )
     if resuming and not partial.exists():
-        raise InputError(f"--resume_from_checkpoint: expected an unfinished run in {partial}, found none.")
+        raise InputError(
+            f"--resume_from_checkpoint: expected an unfinished run in {partial}, found none. Leave the flag out."
+        )
     if resuming and arguments.resume_from_checkpoint not in (LAST, str(partial)):
         raise InputError(f"--resume_from_checkpoint: only the run in {partial} can go on. Give the flag no value.")
 

@@ -95,7 +95,9 @@ def _require_writable(flag: str, target: Path) -> None:
     if not target.parent.is_dir():
         raise InputError(f"{flag} {target}: expected a file in a folder that exists. Make {target.parent} first.")
     if not os.access(target if target.exists() else target.parent, os.W_OK):
-        raise InputError(f"{flag} {target}: expected a file that can be written, got no permission.")
+        raise InputError(
+            f"{flag} {target}: expected a file that can be written, got no permission. Choose another place."
+        )
 
 
 def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
@@ -132,7 +134,9 @@ def write_json(target: str, payload: object) -> None:
     try:
         Path(target).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise InputError(f"--json {target}: expected a file that can be written, got: {error.strerror}.") from error
+        raise InputError(
+            f"--json {target}: expected a file that can be written, got: {error.strerror}. Choose another place."
+        ) from error
 
 
 def write_lines(flag: str, target: str, rows: Iterable[Mapping[str, object]]) -> None:
@@ -145,7 +149,9 @@ def write_lines(flag: str, target: str, rows: Iterable[Mapping[str, object]]) ->
         with Path(target).open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     except OSError as error:
-        raise InputError(f"{flag} {target}: expected a file that can be written, got: {error.strerror}.") from error
+        raise InputError(
+            f"{flag} {target}: expected a file that can be written, got: {error.strerror}. Choose another place."
+        ) from error
 
 
 def say(text: str) -> None:

@@ -46,7 +46,9 @@ class Editor:
             known = held.entries.get(entry.id) or (held.edits[entry.id].entry if entry.id in held.edits else None)
             if known is not None:
                 if _texts(known) == _texts(entry):
-                    raise InputError("An entry with this question and answer is there already, or was retired.")
+                    raise InputError(
+                        "An entry with this question and answer is there already, or was retired. Search for it and change that one."
+                    )
                 entry = replace(entry, id=content_id(*_texts(entry), now.isoformat()))
             return Edit(entry, by, _time(now))
 

@@ -58,8 +58,10 @@ def writing(home: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise InUseError(f"{home}: another ingestion is writing here, or an edit. Wait until it is done.") from None
-    except PermissionError as error:
-        raise InputError(f"{home}: expected a folder that can be written, got: {error.strerror}.") from error
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(
+            f"{home}: expected a folder that can be written, got: {error.strerror}. Choose another place."
+        ) from error
 
 
 def make_current(home: Path, name: str) -> None:

@@ -53,9 +53,13 @@ class VectorIndex:
         try:
             index = faiss.read_index(str(path))
         except RuntimeError as error:
-            raise SnapshotError(f"{path}: expected a FAISS index, got a file that cannot be read.") from error
+            raise SnapshotError(
+                f"{path}: expected a FAISS index, got a file that cannot be read. Ingest again."
+            ) from error
         if not isinstance(index, faiss.IndexFlatIP):
-            raise SnapshotError(f"{path}: expected a flat inner-product index, got {type(index).__name__}.")
+            raise SnapshotError(
+                f"{path}: expected a flat inner-product index, got {type(index).__name__}. Ingest again."
+            )
         return cls(index)
 
     def write(self, path: Path) -> None:

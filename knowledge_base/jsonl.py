@@ -30,7 +30,7 @@ def read_objects(path: Path, most_bytes: int | None = None) -> Iterator[tuple[in
     try:
         raw = path.open("rb")
     except OSError as error:
-        raise InputError(f"{path}: expected a file that can be read, got: {error.strerror}.") from error
+        raise InputError(f"{path}: expected a file that can be read, got: {error.strerror}. Check the path.") from error
     with raw:
         file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
         number = size = 0

@@ -108,7 +108,9 @@ class LexicalIndex:
             own = (int(facts["count"]), float(facts["mean_length"]), str(facts["texts_sha256"]))
             index = cls(found, arrays["starts"], arrays["places"], arrays["weights"], *own)
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            raise SnapshotError(f"{path}: expected a lexical index, got a file that cannot be read.") from error
+            raise SnapshotError(
+                f"{path}: expected a lexical index, got a file that cannot be read. Ingest again."
+            ) from error
         if index.texts_sha256 != expected_sha256:
             raise SnapshotError(
                 f"{path}: expected the words of the snapshot's entries, got those of others. Ingest again."

@@ -143,7 +143,9 @@ def current_id(home: Path) -> str:
             f"Build it: python -m knowledge_base.ingest FAQ --out {home}"
         ) from None
     except (OSError, ValueError) as error:
-        raise SnapshotError(f"{home / 'CURRENT'}: expected the name of a snapshot, got an unreadable file.") from error
+        raise SnapshotError(
+            f"{home / 'CURRENT'}: expected the name of a snapshot, got an unreadable file. Ingest again."
+        ) from error
     if not NAME.fullmatch(name):
         raise SnapshotError(f"{home / 'CURRENT'}: expected the name of a snapshot, got {name[:60]!r}. Ingest again.")
     return name

@@ -242,7 +242,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[Session]:
         if self._writer is None:
-            raise StoreError(f"{self.path}: the database was opened for reading only.")
+            raise StoreError(f"{self.path}: the database was opened for reading only. Open it for writing.")
         with self._as_store_errors(), self._write.begin() as session:
             yield session
 

@@ -28,7 +28,9 @@ def migrate(path: Path) -> None:
                 _check_foreign_keys(connection, path)
                 connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION_ID}")
     except SQLAlchemyError as error:
-        raise StoreError(f"{path}: the database could not be brought to this version: {error}.") from error
+        raise StoreError(
+            f"{path}: the database could not be brought to this version: {error}. Restore a copy, or use the version that made it."
+        ) from error
     finally:
         engine.dispose()
 
@@ -47,7 +49,7 @@ def require_newest(path: Path) -> None:
             if not _is_newest(connection, path):
                 raise StoreError(f"{path}: the database is of an older version. Start the app once to upgrade it.")
     except SQLAlchemyError as error:
-        raise StoreError(f"{path}: the database cannot be read: {error}.") from error
+        raise StoreError(f"{path}: the database cannot be read: {error}. Restore a copy of it.") from error
     finally:
         engine.dispose()
 
