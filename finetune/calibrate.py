@@ -64,12 +64,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     max_error = _max_error(given, output)
     queries, refusals = read_queries(*map(Path, given.queries))
     report_refusals(refusals)
-    if given.queries and not queries:
-        raise InputError(f"{given.queries[0]}: expected queries, got no usable row. See the reasons above.")
     transcripts: list[Transcript] = []
     if given.dataset:
-        reading = read_chats(given.dataset)
+        reading = read_chats(given.dataset, required=not queries)
         transcripts, refusals = reading.transcripts, [*refusals, *reading.refusals]
+    elif given.queries and not queries:
+        raise InputError(f"{given.queries[0]}: expected queries, got no usable row. See the reasons above.")
     knowledge, model, encoder_sha256 = _load(given)
     chats = _held_out(transcripts, Path(given.adapter)) if given.adapter else transcripts
     trained = _learnt_from(transcripts, Path(given.adapter), knowledge) if given.adapter else []

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from knowledge_base.search import KnowledgeBase
 
 
-def read_chats(names: Sequence[str], *, strict: bool = False) -> Reading:
+def read_chats(names: Sequence[str], *, strict: bool = False, required: bool = True) -> Reading:
     """Read files of chats; says what is refused and what looks wrong.
 
     Raises:
-        InputError: no conversation can be used, or with `strict` one is refused.
+        InputError: no conversation can be used where one is `required`, or with `strict` one is refused.
     """
     from finetune.transcripts import read_files
 
@@ -28,7 +28,8 @@ def read_chats(names: Sequence[str], *, strict: bool = False) -> Reading:
     report_refusals(reading.refusals)
     for warning in reading.warnings:
         say(f"warning: {warning}")
-    require_chats(reading, names, strict=strict)
+    if required:
+        require_chats(reading, names, strict=strict)
     return reading
 
 
