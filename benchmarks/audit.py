@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from public_sets import wilson
 
+from finetune.card import wilson
 from finetune.mislabelled import Judged, Labelled, judge, labelled, mislabelled, overlaps
 from finetune.transcripts import read_files
 from knowledge_base.encoder import load_encoder
@@ -140,7 +140,7 @@ def _add(count: list[int], hits: Array) -> None:
 def _share(hits: int, n: int) -> dict[str, Any]:
     if not n:
         return {"share": None, "of": 0}
-    low, high = wilson(hits / n, n)
+    low, high = wilson(hits, n)
     return {"share": round(hits / n, 4), "of": n, "interval": [round(low, 4), round(high, 4)]}
 
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from public_sets import wilson
-
 from chatbot import gate
 from chatbot.types import Message
 from finetune.alterations import Alteration
+from finetune.card import wilson
 from knowledge_base.entry import Entry
 from knowledge_base.queries import Query
 
@@ -95,7 +94,7 @@ def counted(found: int, n: int) -> dict[str, Any]:
     """Return a share with its count and interval; without rows neither is known."""
     if not n:
         return {"n": 0, "found": 0, "share": None, "interval": None}
-    low, high = wilson(found / n, n)
+    low, high = wilson(found, n)
     return {"n": n, "found": found, "share": round(found / n, 4), "interval": [round(low, 4), round(high, 4)]}
 
 

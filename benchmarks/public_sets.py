@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import math
 import random
 import subprocess
 import sys
@@ -26,6 +25,8 @@ from collections import Counter, defaultdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from finetune.card import wilson
 
 
 def main() -> None:
@@ -79,16 +80,8 @@ def main() -> None:
     print(json.dumps(result, indent=2))
 
 
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % score interval of a share of n (Wilson 1927)."""
-    z = 1.959964
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return middle - half, middle + half
-
-
 def _with_interval(share: float, n: int) -> dict[str, Any]:
-    low, high = wilson(share, n)
+    low, high = wilson(round(share * n), n)
     return {"accuracy": round(share, 4), "n": n, "interval": [round(low, 4), round(high, 4)]}
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from public_sets import wilson
 
+from finetune.card import wilson
 from knowledge_base.candidates import CATEGORY, SUBJECT
 from knowledge_base.encoder import load_encoder
 from knowledge_base.evaluate import auroc, nearest, paired_interval
@@ -111,7 +111,7 @@ def _line(
 
 
 def _share(count: int, of: int) -> str:
-    low, high = wilson(count / of, of)
+    low, high = wilson(count, of)
     return f"{100 * count / of:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
 
 

@@ -6,12 +6,14 @@ import json
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
 import numpy as np
+from tiny_base import save_tiny_base
 from victim import ROOT, Outcome, Plan, Victim
 
 from knowledge_base.errors import FrontdeskError
@@ -34,7 +36,9 @@ def kill_trainings(plan: Plan, base: str) -> Outcome:
     data = plan.folder / "conversations.jsonl"
     with EXAMPLES.open(encoding="utf-8") as lines:
         data.write_text("".join(islice(lines, CONVERSATIONS)), encoding="utf-8")
-    base = _tiny_base(plan.folder / "tiny-base") if base == TINY else base
+    if base == TINY:
+        base = str(plan.folder / "tiny-base")
+        save_tiny_base(Path(base))
     trainings = _Trainings(plan, data, base)
     trainings.uninterrupted()
     trainings.killed()
@@ -187,34 +191,3 @@ def _weight_difference(first: Path, second: Path) -> float:
             return float("inf")
         largest = max([largest, *(float(np.abs((one[k] - two[k]).float().numpy()).max()) for k in one)])
     return largest
-
-
-def _tiny_base(folder: Path) -> str:
-    """Make a Llama with random weights and a byte-level tokenizer with ChatML marks; return its folder."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-
-    marks = ["<|im_start|>", "<|im_end|>"]
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=marks, initial_alphabet=alphabet, show_progress=False)
-    tokenizer.train_from_iterator(_lines(), trainer)
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    config = LlamaConfig(vocab_size=tokenizer.get_vocab_size(), bos_token_id=0, eos_token_id=1, **sizes)
-    LlamaForCausalLM(config).save_pretrained(str(folder))
-    whole = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token=marks[0], eos_token=marks[1], pad_token=marks[1]
-    )
-    whole.chat_template = "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    whole.save_pretrained(str(folder))
-    return str(folder)
-
-
-def _lines() -> Iterator[str]:
-    with EXAMPLES.open(encoding="utf-8") as lines:
-        for line in islice(lines, CONVERSATIONS):
-            yield from (message["content"] for message in json.loads(line)["messages"])

@@ -139,7 +139,7 @@ def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
     for (group, key), what in names.items():
         if key in metrics.get(group, {}):
             n, share = metrics[group]["n"], metrics[group][key]
-            low, high = _interval(round(share * n), n)
+            low, high = wilson(round(share * n), n)
             yield f"| {what} | {n:,} | {share:.1%} | {low:.1%} to {high:.1%} |"
     if "reply" in metrics:
         reply = metrics["reply"]
@@ -147,7 +147,8 @@ def _figures(metrics: Mapping[str, Any]) -> Iterator[str]:
         yield f"Perplexity of people's replies: {reply['perplexity']:.2f} a token (n = {reply['words']:,} tokens)."
 
 
-def _interval(right: int, n: int) -> tuple[float, float]:
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Return the 95 % score interval of `right` of n (Wilson 1927)."""
     from scipy.stats import binomtest
 
     found = binomtest(right, n).proportion_ci(method="wilson")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tiny_base import save_tiny_base
 
 from chatbot.engines.bases import Base, find_base
 from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
@@ -100,71 +101,14 @@ def encoder() -> Encoder:
     return load_encoder()
 
 
-CHATML = (
-    "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}<|im_start|>system\nBe kind.<|im_end|>\n"
-    "{% endif %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-TINY_WORDS = (
-    "Where is my order? It left our warehouse this morning. Can I return the lamp within 30 days? Standard delivery costs "
-    "4.90 euro. You are the company's customer service assistant. [1] Returns are free. [2] Please tell me your order "
-    "number, and I will look it up. user assistant system knowledge details full part none Thank you! Bye."
-)
-
-
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base model folder: a random Llama of 32 dimensions and 2 layers with a byte-level tokenizer of its own.
-
-    Beside the turn marks its tokenizer knows added tokens that look like words, marks and white space.
-    """
+    """The folder of a base model with random weights."""
     import torch
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-    from transformers.utils import logging
 
-    logging.disable_progress_bar()
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("bases") / "tiny"
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<s>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=420,
-        special_tokens=special,
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator([TINY_WORDS] * 3, trainer)
-    tokenizer.add_special_tokens([AddedToken("<reponame>", special=True)])
-    tokenizer.add_tokens(
-        ["<tool_call>", "refund_now", "return", "[PAD7]", "客服", AddedToken("<strip>", lstrip=True, rstrip=True)]
-    )
-    whole = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|im_end|>",
-        chat_template=CHATML,
-    )
-    whole.save_pretrained(str(folder))
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(whole),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=8192,
-        tie_word_embeddings=True,
-        initializer_range=0.25,  # far enough from uniform that a wrong token or position shows
-        bos_token_id=whole.bos_token_id,
-        eos_token_id=whole.eos_token_id,
-        pad_token_id=whole.pad_token_id,
-    )
-    LlamaForCausalLM(config).save_pretrained(str(folder))
+    save_tiny_base(folder)
     return folder
 
 
