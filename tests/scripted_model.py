@@ -10,10 +10,10 @@ import numpy as np
 from conftest import WordEncoder
 
 from chatbot.engines.engine import Array, Token
-from chatbot.engines.tokenizer import BaseTokenizer, turn_marks
+from chatbot.engines.tokenizer import BaseTokenizer
 from chatbot.labels import LabelRows
 from chatbot.model import DialogueModel
-from chatbot.prompt import Renderer
+from chatbot.prompt import Marks, Renderer
 
 SETS = {
     "intent": ("hello", "order", "out_of_scope"),
@@ -29,7 +29,7 @@ class ScriptedEngine:
         self._tokenizer = tokenizer
         self.probabilities: dict[str, Mapping[str, float]] = {}
         self.text = ""
-        self.on_token: Callable[[int], None] = lambda _number: None
+        self.on_token: Callable[[int], object] = lambda _number: None
         self.paths: list[list[int]] = []
 
     def read(self, ids: Sequence[int], sets: Sequence[str]) -> dict[str, Array]:
@@ -64,7 +64,7 @@ class ScriptedEngine:
 
 
 def scripted_model(base: Path) -> tuple[DialogueModel, ScriptedEngine]:
-    """Return a model with its engine; its encoder is the `WordEncoder`."""
+    """Return a model with its engine; its encoder is the `WordEncoder`. Of the base only the tokenizer is read."""
     tokenizer = BaseTokenizer(base)
     encoder = WordEncoder()
     engine = ScriptedEngine(tokenizer)
@@ -84,4 +84,4 @@ def scripted_model(base: Path) -> tuple[DialogueModel, ScriptedEngine]:
         {"model": 1.0, "encoder": 1.0},
         np.zeros(n_intents, np.float32),
     )
-    return DialogueModel(Renderer(tokenizer, turn_marks(base)), engine, labels, encoder, "a" * 64), engine
+    return DialogueModel(Renderer(tokenizer, Marks()), engine, labels, encoder, "a" * 64), engine

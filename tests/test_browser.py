@@ -21,9 +21,8 @@ from typing import Any
 
 import httpx
 import pytest
-from conftest import WordEncoder, fill
-from fake_bot import ENTRIES, HOSTILE
-from web_server import free_port
+from demo_shop import HOSTILE, MANUAL, PRICE, STAMP, UNCLEAR
+from web_server import LOADING, free_port
 
 from chatbot.store import Store
 
@@ -57,7 +56,7 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        script = Path(__file__).with_name("fake_bot.py")
+        script = Path(__file__).with_name("web_server.py")
         place = ["--data-dir", str(self.folder), "--port", str(self.port)]
         command = [sys.executable, str(script), *place, *self._options]
         self._process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(script.parents[1])})
@@ -172,7 +171,7 @@ def finished(page: Any, replies: int) -> None:
 def test_a_customer_asks_watches_the_reply_grow_and_finds_it_again_after_a_crash(profile: Any, site: Server) -> None:
     page = open_chat(profile(), site.url)
     assert "You are talking to an AI assistant" in page.inner_text("#fd-head")
-    page.fill(INPUT, "What is the price of slow delivery?")
+    page.fill(INPUT, MANUAL.question)
     page.press(INPUT, "Enter")
     lengths = set()
     while page.query_selector(".fd-sources") is None:
@@ -182,17 +181,17 @@ def test_a_customer_asks_watches_the_reply_grow_and_finds_it_again_after_a_crash
     assert len(lengths) > 4, "the reply did not grow"
     finished(page, 1)
     page.click(".fd-source summary")
-    assert "From 50 euro on it is free." in page.inner_text(".fd-entry")
+    assert "Then turn the pearl knob." in page.inner_text(".fd-entry")
     with page.context.expect_page() as opened:
         page.click("text=Open this entry")
-    assert opened.value.inner_text("h1") == "What does delivery cost?"
+    assert opened.value.inner_text("h1") == MANUAL.question
     reload(page)
-    page.wait_for_selector("text=Standard delivery costs")
+    page.wait_for_selector("text=Then turn the red knob.")
     site.kill(signal.SIGKILL)
     site.start()
     reload(page)
-    page.wait_for_selector("text=Standard delivery costs")
-    assert page.inner_text(".fd-said") == "What is the price of slow delivery?"
+    page.wait_for_selector("text=Then turn the red knob.")
+    assert page.inner_text(".fd-said") == MANUAL.question
 
 
 def test_a_page_that_was_open_during_a_crash_goes_on_in_its_conversation(profile: Any, site: Server) -> None:
@@ -239,17 +238,17 @@ def test_what_was_streamed_when_the_server_was_killed_is_kept_and_can_be_tried_a
     profile: Any, site: Server
 ) -> None:
     page = open_chat(profile(), site.url)
-    page.fill(INPUT, "slow please")
+    page.fill(INPUT, MANUAL.question)
     page.press(INPUT, "Enter")
-    page.wait_for_selector("text=word2")
+    page.wait_for_selector("text=blue knob")
     site.kill()
     site.start()
     reload(page)
     page.wait_for_selector("text=Stopped before the end.")
-    assert page.inner_text(".fd-answer").startswith("word0 word1 word2")
+    assert page.inner_text(".fd-answer").startswith("Then turn the red knob. Then turn the blue knob.")
     page.click("#fd-again")
     page.wait_for_selector("#fd-input .stop-button")
-    page.wait_for_selector("text=word1")
+    page.wait_for_selector("text=red knob")
     page.click("#fd-input .stop-button")
     finished(page, 1)
 
@@ -258,13 +257,12 @@ def test_two_browsers_never_see_each_other(profile: Any, site: Server) -> None:
     first, second = open_chat(profile(), site.url), open_chat(profile(), site.url)
     say(first, "a word for me alone: halibut")
     say(second, "something else")
-    for page in (second,):
-        reload(page)
-        page.wait_for_selector("text=You said: something else")
-        page.click("#fd-earlier")
-        page.wait_for_selector("#fd-list button")
-        assert page.locator("#fd-list button").count() == 1
-        assert "halibut" not in page.content()
+    reload(second)
+    second.wait_for_selector("text=something else")
+    second.click("#fd-earlier")
+    second.wait_for_selector("#fd-list button")
+    assert second.locator("#fd-list button").count() == 1
+    assert "halibut" not in second.content()
 
 
 def test_the_chat_can_be_used_with_the_keyboard_alone(profile: Any, site: Server) -> None:
@@ -278,7 +276,7 @@ def test_the_chat_can_be_used_with_the_keyboard_alone(profile: Any, site: Server
     finished(page, 1)
     assert page.inner_text(".fd-said") == "first line\nsecond line"
     assert page.evaluate(focused), "the focus left the input"
-    page.keyboard.type("please ask me")
+    page.keyboard.type(UNCLEAR)
     page.keyboard.press("Enter")
     finished(page, 2)
     page.focus("button.option")
@@ -301,19 +299,19 @@ def test_the_chat_can_be_used_with_the_keyboard_alone(profile: Any, site: Server
 
 def test_a_running_reply_can_be_stopped(profile: Any, site: Server) -> None:
     page = open_chat(profile(), site.url)
-    page.fill(INPUT, "slow please")
+    page.fill(INPUT, MANUAL.question)
     page.press(INPUT, "Enter")
-    page.wait_for_selector("text=word1")
+    page.wait_for_selector("text=red knob")
     page.click("#fd-input .stop-button")
     finished(page, 1)
     assert "Stopped before the end." in page.inner_text(".fd-reply")
-    assert "word20" not in page.inner_text(".fd-reply")
+    assert "pearl knob" not in page.inner_text(".fd-reply")
 
 
 def test_a_thumb_down_asks_what_was_wrong_and_copying_gives_plain_words(profile: Any, site: Server) -> None:
     context = profile(permissions=["clipboard-read", "clipboard-write"])
     page = open_chat(context, site.url)
-    say(page, "What is the price of <b>delivery</b>?")
+    say(page, "What does <b>delivery</b> cost?")
     page.click("#fd-chat button[title='Copy message']:visible")
     copied = page.wait_for_function("navigator.clipboard.readText()").json_value()  # it is written a moment later
     assert copied.startswith("Standard delivery costs 4.90 euro.")
@@ -333,7 +331,7 @@ def test_a_new_chat_begins_and_the_earlier_one_is_found_again(profile: Any, site
     page.click("#fd-new")
     page.wait_for_selector("#fd-chat .example")
     page.click("#fd-earlier")
-    page.click("#fd-list button >> text=What is the price of delivery?")
+    page.click(f"#fd-list button >> text={PRICE.question}")
     page.wait_for_selector("text=Standard delivery costs")
     page.wait_for_selector("#fd-list", state="hidden")
 
@@ -342,9 +340,9 @@ def test_a_new_chat_during_a_reply_stays_empty_and_the_reply_is_kept_as_far_as_i
     profile: Any, site: Server
 ) -> None:
     page = open_chat(profile(), site.url)
-    page.fill(INPUT, "slow please")
+    page.fill(INPUT, MANUAL.question)
     page.press(INPUT, "Enter")
-    page.wait_for_selector("text=word1")
+    page.wait_for_selector("text=red knob")
     page.click("#fd-new")
     page.wait_for_selector("#fd-chat .example")
     page.wait_for_timeout(1500)
@@ -352,7 +350,7 @@ def test_a_new_chat_during_a_reply_stays_empty_and_the_reply_is_kept_as_far_as_i
     say(page, "a fresh start")
     assert page.locator(".fd-said").all_inner_texts() == ["a fresh start"]
     page.click("#fd-earlier")
-    page.click("#fd-list button >> text=slow please")
+    page.click(f"#fd-list button >> text={MANUAL.question}")
     page.wait_for_selector("text=Stopped before the end.")
 
 
@@ -361,7 +359,7 @@ def test_the_chat_fits_a_phone(profile: Any, site: Server, scheme: str) -> None:
     context = profile(viewport={"width": 375, "height": 740}, has_touch=True, is_mobile=True, color_scheme=scheme)
     page = open_chat(context, site.url)
     page.wait_for_selector("#fd-chat .example")
-    say(page, "What is the price of delivery? " + "x" * 120)
+    say(page, f"{PRICE.question} {'x' * 120}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
     for selector in (INPUT, "#fd-new", ".fd-reply", "#fd-input .submit-button"):
         box = page.locator(selector).first.bounding_box()
@@ -374,7 +372,7 @@ def test_hostile_words_run_no_script_and_reach_no_other_host(profile: Any, site:
     customer, outside = profile(), []
     customer.on("request", lambda r: None if r.url.startswith((site.url, "data:", "blob:")) else outside.append(r.url))
     page = open_chat(customer, site.url)
-    for number, words in enumerate((f"markup {HOSTILE}", "markup <svg/onload=window.hacked=5>"), start=1):
+    for number, words in enumerate((HOSTILE, "<svg/onload=window.hacked=5>", STAMP.question), start=1):
         say(page, words, replies=number)
     assert page.locator("#fd-chat .message img").count() == 0
     operator = profile()
@@ -410,9 +408,9 @@ def test_an_operator_filters_reads_the_trace_and_signs_out(profile: Any, site: S
     desk.wait_for_function("() => document.querySelectorAll('[role=gridcell][data-col=\"1\"]').length === 1")
     desk.click("[role=gridcell] >> text=unknown porcupine")
     desk.wait_for_selector(".fd-turn")
-    assert "Declined to answer, because no entry answers (probability 12.0 %)." in desk.inner_text(".fd-why")
+    assert "Declined to answer, because no entry answers (probability 100.0 %)." in desk.inner_text(".fd-why")
     desk.click(".fd-turn summary")
-    assert "demo-adapter 1f0c" in desk.inner_text(".fd-turn")
+    assert "a" * 64 in desk.inner_text(".fd-turn")
     desk.click("text=Sign out")
     desk.wait_for_selector("#password")
     desk.goto(f"{site.url}/admin/")
@@ -422,9 +420,8 @@ def test_an_operator_filters_reads_the_trace_and_signs_out(profile: Any, site: S
 def test_what_an_operator_writes_on_the_knowledge_page_answers_the_customer_who_asked_in_vain(
     profile: Any, tmp_path: Path
 ) -> None:
-    fill(tmp_path / "home", list(ENTRIES.values()), WordEncoder())
     question = "Is the <b>velvet</b> lamp back in stock?"
-    with server(tmp_path, "--knowledge", str(tmp_path / "home")) as site:
+    with server(tmp_path) as site:
         customer = open_chat(profile(), site.url)
         say(customer, question)
         assert "In March." not in customer.inner_text("#fd-chat")
@@ -461,13 +458,13 @@ def test_who_has_not_signed_in_sees_nothing_of_the_knowledge_page(profile: Any, 
 def test_the_page_says_that_models_are_loading_and_answers_when_they_are(profile: Any, tmp_path: Path) -> None:
     with server(tmp_path, "--loading-until", str(tmp_path / "ready")) as site:
         page = open_chat(profile(), site.url)
-        page.wait_for_selector("text=The assistant is starting: the demo model, 40 % done.")
-        page.fill(INPUT, "early bird")
+        page.wait_for_selector(f"text=The assistant is starting: {LOADING}.")
+        page.fill(INPUT, PRICE.question)
         page.press(INPUT, "Enter")
         page.wait_for_selector(".fd-typing")
         (tmp_path / "ready").touch()
         finished(page, 1)
-        assert "You said: early bird" in page.inner_text(".fd-reply")
+        assert "4.90 euro" in page.inner_text(".fd-reply")
         page.wait_for_selector("#fd-loading", state="hidden")
 
 
@@ -508,14 +505,14 @@ def test_the_snippet_opens_the_chat_on_a_page_of_another_origin_and_remembers_it
         assert button.get_attribute("aria-expanded") == "true"
         frame = page.frame_locator("#frontdesk-panel iframe")
         ready(frame)
-        frame.locator(INPUT).fill("hello from the shop")
+        frame.locator(INPUT).fill(PRICE.question)
         frame.locator(INPUT).press("Enter")
-        frame.locator("text=You said: hello from the shop").wait_for()
+        frame.locator(".fd-answer >> text=Standard delivery costs").wait_for()
         button.click()
         assert button.get_attribute("aria-expanded") == "false"
         reload(page)
         page.locator("#frontdesk-button").click()
-        page.frame_locator("#frontdesk-panel iframe").locator("text=You said: hello from the shop").wait_for()
+        page.frame_locator("#frontdesk-panel iframe").locator(".fd-answer >> text=Standard delivery costs").wait_for()
 
 
 def test_a_site_that_is_not_allowed_cannot_frame_the_chat(profile: Any, tmp_path: Path, site: Server) -> None:

@@ -11,7 +11,7 @@ from threading import Event
 
 import pytest
 from conftest import WordEncoder, fill
-from fake_bot import SETTINGS
+from demo_shop import SETTINGS
 
 from chatbot.bot import Bot, Parts
 from chatbot.calibration import Calibration

@@ -8,32 +8,31 @@ import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import httpx
 import pytest
-from conftest import WordEncoder, fill, scorer_of
-from fake_bot import ENTRIES, HOSTILE, SECRET, SETTINGS
+from demo_shop import BACK, ENTRIES, HOSTILE, MANUAL, ORDER, PRICE, SECRET, SETTINGS, UNCLEAR
 from hypothesis import given
 from hypothesis import strategies as st
-from scripted_model import ScriptedEngine, scripted_model
 from starlette.datastructures import Headers
-from web_server import Page, Served, served
+from web_server import LOADING, Page, Served, served
 
-from chatbot.bot import Parts
-from chatbot.calibration import Calibration, Logistic
 from chatbot.config import Limits as LimitSettings
-from chatbot.types import TurnRequest
+from chatbot.phrases import PHRASES
+from chatbot.store import ConversationFilter
+from chatbot.types import Reply, TurnRequest
+from chatbot.ui.words import percent
 from chatbot.web import markup
 from chatbot.web.cookies import OPERATOR_COOKIE, VISITOR_COOKIE, Operators, Visitors, of_headers
 from knowledge_base import snapshots
-from knowledge_base.entry import Entry
 from knowledge_base.home import writing
-from knowledge_base.search import KnowledgeBase
 
 FRAMED = SETTINGS.model_copy(update={"allowed_origins": ["https://www.shop.example"]})
 PASSWORD = "correct horse battery staple"
 LONG = 4_000
+DECLINED = PHRASES["en"]["nothing_fits"]
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +64,14 @@ def words(output: list[Any]) -> str:
 
 def notice(output: list[Any]) -> str:
     return str(output[4].get("value", ""))
+
+
+def press(page: Page, handler: str) -> None:
+    """Call a handler beside one that still runs, and do not wait for what it returns."""
+    place = next(d["id"] for d in page.config["dependencies"] if d["api_name"] == handler)
+    body = {"data": [], "fn_index": place, "session_hash": page.session}
+    url = page.browser.base_url.join("/gradio_api/queue/join")
+    httpx.post(url, json=body, cookies=page.browser.cookies).raise_for_status()
 
 
 # ----- visitors ------------------------------------------------------------------------------------------------------
@@ -130,11 +137,10 @@ def test_a_browser_without_cookies_is_told_so_and_nothing_is_kept(site: Served) 
         page = Page(browser)
         browser.cookies.clear()
         assert "does not keep cookies" in notice(page.call("load"))
-        asked = len(site.bot.requests)
         refused = page.call("send", "Hello without cookies", "", "")
         assert "does not keep cookies" in notice(refused)
         assert refused[1]["value"] == "Hello without cookies"
-        assert len(site.bot.requests) == asked
+        assert site.store.search(ConversationFilter(text="without cookies")) == []
 
 
 # ----- what is refused at the door -----------------------------------------------------------------------------------
@@ -231,15 +237,11 @@ def test_a_flood_of_requests_is_told_when_to_come_back(quiet_site: Served) -> No
 def test_health_says_whether_the_models_are_loaded(tmp_path: Path, site: Served) -> None:
     with site.browser() as browser:
         assert browser.get("/healthz").json() == {"ready": True, "loading": "", "failed": False}
-    with served(tmp_path, loading_until=tmp_path / "ready") as starting, starting.browser() as browser:
-        assert browser.get("/healthz").json() == {
-            "ready": False,
-            "loading": "the demo model, 40 % done",
-            "failed": False,
-        }
+    with served(tmp_path, loaded=Event()) as starting, starting.browser() as browser:
+        assert browser.get("/healthz").json() == {"ready": False, "loading": LOADING, "failed": False}
         assert browser.get("/").status_code == 200
         page = Page(browser)
-        assert "the demo model, 40 % done" in page.call("load")[7]["value"]
+        assert LOADING in page.call("load")[7]["value"]
 
 
 def test_a_source_opens_and_what_is_internal_does_not(site: Served) -> None:
@@ -266,10 +268,11 @@ def test_the_snippet_may_be_used_by_any_site(site: Served) -> None:
 
 def test_a_reply_grows_and_ends_with_its_sources(site: Served) -> None:
     with site.browser() as browser:
-        steps = list(Page(browser).events("send", "What is the price?", "", ""))
+        steps = list(Page(browser).events("send", MANUAL.question, "", ""))
         texts = [words(step) for step in steps]
         assert len({len(text) for text in texts}) > 5
-        assert 'href="/sources/faq-price"' in texts[-1]
+        assert MANUAL.answer in texts[-1]
+        assert 'href="/sources/faq-manual"' in texts[-1]
         assert steps[0][1]["stop_btn"]
         assert not steps[-1][1]["stop_btn"]
 
@@ -318,7 +321,8 @@ def test_the_same_message_sent_twice_is_one_message(site: Served) -> None:
         conversation, _ = page.say("Only once", "", ticket)
         page.say("Only once", "", ticket)
         kept = site.store.conversation(conversation, visitor_of(browser))
-        assert [message.content for message in kept] == ["Only once", "You said: Only once"]
+        assert [message.content for message in kept] == ["Only once", DECLINED]
+        assert len(site.store.turns(conversation)) == 1
         assert len(site.store.conversations(visitor_of(browser))) == 1
 
 
@@ -334,11 +338,10 @@ def test_another_message_with_a_ticket_that_was_used_is_kept_too(site: Served) -
 
 def test_a_message_that_is_too_long_is_refused_before_the_bot_and_given_back(site: Served) -> None:
     with site.browser() as browser:
-        page, asked = Page(browser), len(site.bot.requests)
+        page = Page(browser)
         refused = page.call("send", "x" * (LONG + 1), "", "")
         assert "4,001 characters; at most 4,000" in notice(refused)
         assert refused[1]["value"] == "x" * (LONG + 1)
-        assert len(site.bot.requests) == asked
         assert site.store.conversations(visitor_of(browser)) == []
 
 
@@ -349,43 +352,46 @@ def test_too_many_messages_are_refused_before_the_bot(quiet_site: Served) -> Non
             assert f"message {number}" in words(page.call("send", f"message {number}", "", ""))
         refused = page.call("send", "message 3", "", "")
         assert re.search(r"Please wait \d+ seconds", notice(refused))
-        assert [request.content for request in quiet_site.bot.requests] == ["message 0", "message 1", "message 2"]
+        kept = quiet_site.store.conversations(visitor_of(browser))
+        assert [row.title for row in kept] == ["message 2", "message 1", "message 0"]
 
 
 def test_when_all_places_are_taken_the_message_is_kept_and_can_be_tried_again(quiet_site: Served) -> None:
+    go_on = Event()
+    middle = quiet_site.engine.n_tokens // 2
+    quiet_site.engine.on_token = lambda number: number < middle or go_on.wait(20)
     with quiet_site.browser() as busy, quiet_site.browser() as late:
-        running = Page(busy).events("send", "slow one", "", "")
-        quiet_site.bot.pause = 0.05
-        while "word0" not in words(next(running)):
+        running = Page(busy).events("send", MANUAL.question, "", "")
+        while "red knob" not in words(next(running)):
             pass
         page = Page(late)
-        conversation, refused = page.say("Is anyone there?")
+        conversation, refused = page.say(PRICE.question)
         assert "Many people are asking just now." in notice(refused)
         assert refused[5]["visible"]
-        assert len(quiet_site.bot.requests) == 1
-        quiet_site.bot.pause = 0
-        assert "word59" in words(list(running)[-1])
+        assert [m.content for m in quiet_site.store.conversation(conversation, visitor_of(late))] == [PRICE.question]
+        assert quiet_site.store.turns(conversation) == []
+        go_on.set()
+        assert MANUAL.answer in words(list(running)[-1])
         answered = page.call("retry", conversation, event={"index": 0, "value": ""})
-        assert "You said: Is anyone there?" in words(answered)
+        assert "4.90 euro" in words(answered)
 
 
 def test_a_message_sent_while_loading_is_kept_at_once_and_answered_when_ready(tmp_path: Path) -> None:
-    with served(tmp_path, loading_until=tmp_path / "ready") as starting, starting.browser() as browser:
-        events = Page(browser).events("send", "First!", "", "")
+    loaded = Event()
+    with served(tmp_path, loaded=loaded) as starting, starting.browser() as browser:
+        events = Page(browser).events("send", PRICE.question, "", "")
         conversation = next(events)[2]
-        assert [m.content for m in starting.store.conversation(conversation, visitor_of(browser))] == ["First!"]
-        (tmp_path / "ready").touch()
-        assert "You said: First!" in words(list(events)[-1])
+        assert [m.content for m in starting.store.conversation(conversation, visitor_of(browser))] == [PRICE.question]
+        loaded.set()
+        assert "4.90 euro" in words(list(events)[-1])
 
 
 def test_who_begins_a_new_chat_while_loading_does_not_see_the_old_one_come_back(tmp_path: Path) -> None:
-    with served(tmp_path, loading_until=tmp_path / "ready") as starting, starting.browser() as browser:
+    with served(tmp_path, loaded=Event()) as starting, starting.browser() as browser:
         page = Page(browser)
         events = page.events("send", "First!", "", "")
         next(events)
-        handler = next(d["id"] for d in page.config["dependencies"] if d["api_name"] == "new")
-        body = {"data": [], "fn_index": handler, "session_hash": page.session}
-        httpx.post(f"{starting.url}/gradio_api/queue/join", json=body, cookies=browser.cookies).raise_for_status()
+        press(page, "new")
         last = list(events)[-1]
         assert "starting" not in notice(last)
         assert "First!" not in str(last[0].get("value", ""))
@@ -400,52 +406,33 @@ def test_half_a_character_is_kept_mended_in_one_message(site: Served) -> None:
         assert asked == ["half \ufffd of it"]
 
 
-@pytest.fixture
-def reading(tiny_base: Path, tmp_path: Path) -> tuple[Parts, ScriptedEngine]:
-    """The parts of the real bot, and its engine, which writes a long manual sentence by sentence, slowly."""
-    steps = [f"Then turn knob {letter}." for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
-    manual = Entry("manual", "How do I set it up?", " ".join(steps), approved=False)
-    fill(tmp_path / "home", [manual], WordEncoder())
-    model, engine = scripted_model(tiny_base)
-    engine.probabilities, engine.text = {"support": {"full": 0.95}}, f"[1] {manual.answer}"
-    engine.on_token = lambda _number: time.sleep(0.005)
-    thresholds = {"approved": 0.9, "grounded": 0.8}
-    fitted = Calibration(scorer_of(20.0, question=20.0), Logistic((0.0, 1.0, 0.0), 0.0), thresholds, 0.05, "", "", "")
-    return Parts(KnowledgeBase.open(tmp_path / "home", WordEncoder()), model, fitted), engine
-
-
-def test_stopping_keeps_what_was_written_and_offers_another_try(
-    reading: tuple[Parts, ScriptedEngine], tmp_path: Path
-) -> None:
-    with served(tmp_path, real=reading[0]) as site, site.browser() as browser:
+def test_stopping_keeps_what_was_written_and_offers_another_try(tmp_path: Path) -> None:
+    with served(tmp_path) as site, site.browser() as browser:
+        site.engine.on_token = lambda _number: time.sleep(0.02)
         page = Page(browser)
-        events = page.events("send", "How do I set it up?", "", "")
+        events = page.events("send", MANUAL.question, "", "")
         conversation = next(events)[2]
         for step in events:
-            if "knob C" in words(step):
+            if "green knob" in words(step):
                 break
-        stopper = httpx.Client(base_url=site.url, cookies=browser.cookies)
-        handler = next(d["id"] for d in page.config["dependencies"] if d["api_name"] == "stop")
-        body = {"data": [], "fn_index": handler, "session_hash": page.session}
-        stopper.post("/gradio_api/queue/join", json=body).raise_for_status()
+        press(page, "stop")
         last = list(events)[-1]
-        stopper.close()
         assert "Stopped before the end." in words(last)
         assert last[5]["visible"]
         kept = site.store.conversation(conversation, visitor_of(browser))[-1]
         assert kept.status == "interrupted"
-        assert kept.content.startswith("Then turn knob A. Then turn knob B. Then turn knob C.")
-        assert "knob Z" not in kept.content
+        assert kept.content.startswith("Then turn the red knob. Then turn the blue knob. Then turn the green knob.")
+        assert MANUAL.answer.startswith(kept.content)
+        assert kept.content != MANUAL.answer
 
 
-def test_a_page_that_is_closed_ends_its_turn_and_the_partial_reply_is_kept(
-    reading: tuple[Parts, ScriptedEngine], tmp_path: Path
-) -> None:
-    with served(tmp_path, real=reading[0]) as site, site.browser() as browser:
-        events = Page(browser).events("send", "How do I set it up?", "", "")
+def test_a_page_that_is_closed_ends_its_turn_and_the_partial_reply_is_kept(tmp_path: Path) -> None:
+    with served(tmp_path) as site, site.browser() as browser:
+        site.engine.on_token = lambda _number: time.sleep(0.02)
+        events = Page(browser).events("send", MANUAL.question, "", "")
         conversation = next(events)[2]
         for step in events:
-            if "knob A" in words(step):
+            if "red knob" in words(step):
                 break
         events.close()  # type: ignore[attr-defined]  # it is a generator
         visitor_id, deadline = visitor_of(browser), time.monotonic() + 20
@@ -453,29 +440,35 @@ def test_a_page_that_is_closed_ends_its_turn_and_the_partial_reply_is_kept(
             assert time.monotonic() < deadline, "the turn went on without its page"
             time.sleep(0.1)
         assert kept[-1].status == "interrupted"
-        assert kept[-1].content.startswith("Then turn knob A.")
-        assert "knob Z" not in kept[-1].content
+        assert kept[-1].content.startswith("Then turn the red knob.")
+        assert MANUAL.answer.startswith(kept[-1].content)
+        assert kept[-1].content != MANUAL.answer
 
 
-def test_a_model_that_breaks_is_a_stored_reply_with_the_contact(
-    reading: tuple[Parts, ScriptedEngine], tmp_path: Path
-) -> None:
+def test_a_model_that_breaks_is_a_stored_reply_with_the_contact(tmp_path: Path) -> None:
     def breaks(number: int) -> None:
         if number > 3:
             raise RuntimeError("a part broke")
 
-    parts, engine = reading
-    engine.on_token = breaks
-    with served(tmp_path, real=parts) as site, site.browser() as browser:
-        conversation, last = Page(browser).say("How do I set it up?")
+    with served(tmp_path) as site, site.browser() as browser:
+        site.engine.on_token = breaks
+        conversation, last = Page(browser).say(MANUAL.question)
         assert "Something went wrong on our side" in words(last)
+        assert last[5]["visible"]
         kept = site.store.conversation(conversation, visitor_of(browser))[-1]
         assert (kept.status, kept.reason, kept.contact) == ("failed", "model_failed", SETTINGS.contact)
 
 
-def test_a_bot_that_breaks_shows_a_sentence_and_the_contact(site: Served) -> None:
-    with site.browser() as browser:
-        last = Page(browser).call("send", "please break", "", "")
+class BrokenBot:
+    ready, failed, loading = True, False, ""
+
+    def reply(self, request: TurnRequest, cancelled: Event) -> Iterator[Reply]:
+        raise RuntimeError("a part broke")
+
+
+def test_a_bot_that_breaks_shows_a_sentence_and_the_contact(tmp_path: Path) -> None:
+    with served(tmp_path, bot=BrokenBot()) as site, site.browser() as browser:
+        last = Page(browser).call("send", "Hello?", "", "")
         assert "Something went wrong on our side" in notice(last)
         assert SETTINGS.contact in html.unescape(notice(last))
         assert "RuntimeError" not in str(last)
@@ -511,12 +504,12 @@ def test_thumbs_and_what_was_wrong_are_kept(site: Served) -> None:
 def test_quick_replies_and_first_questions_are_sent_as_messages(site: Served) -> None:
     with site.browser() as browser:
         page = Page(browser)
-        started = page.call("pick", "", "", event={"index": 0, "value": {"text": "ask me back"}})
+        started = page.call("pick", "", "", event={"index": 0, "value": {"text": UNCLEAR}})
         options = started[0]["value"][-1]["options"]
-        assert [option["label"] for option in options] == ["Delivery costs", "My order"]
+        assert [option["label"] for option in options] == [ORDER.question, BACK.question, "None of these"]
         conversation = site.store.conversations(visitor_of(browser))[0].id
         picked = page.call("pick_1", conversation, "", event={"index": 0, "value": options[0]["value"]})
-        assert "4.90 euro" in words(picked)
+        assert ORDER.answer in words(picked)
         assert all(not message["options"] for message in picked[0]["value"])
 
 
@@ -562,29 +555,35 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(site: Served) -> 
 
 
 def test_an_operator_finds_a_conversation_and_reads_how_it_came_about(site: Served) -> None:
+    asked = f"{MANUAL.question} <i>Velvet</i>"
     with site.browser() as customer, site.browser() as browser:
-        Page(customer).call("send", "What is the price of <i>velvet</i>?", "", "")
+        conversation, _ = Page(customer).say(asked)
         answer = sign_in(browser)
         assert answer.status_code == 303
         assert "HttpOnly" in answer.headers["set-cookie"]
         page = Page(browser, "/admin")
         table, _offset, _span = page.call("first", "velvet", "any", "any", "any", 1)
         rows = table["data"]
-        assert [row[1] for row in rows] == ["What is the price of <i>velvet</i>?"]
+        assert [row[1] for row in rows] == [asked]
         for filters in (("velvet", "down", "any", "any", 1), ("velvet", "any", "decline", "any", 1)):
             assert page.call("first", *filters)[0]["data"] == []
         assert page.call("first", "velvet", "any", "any", "any", 0.5)[0]["data"] == []
         [detail] = page.call("show", event={"index": [0, 0], "value": "", "row_value": rows[0]})
-        assert "What is the price of &lt;i&gt;velvet&lt;/i&gt;?" in detail
-        assert "the model wrote from the entries and the gate agreed (probability 83.0 %)" in detail
+        assert html.escape(asked) in detail
+        (turn,) = site.store.turns(conversation)
+        assert turn.decision is not None
+        best, certainty = turn.trace["hits"][0], turn.decision.probability
         for fact in (
-            "delivery_cost",
+            f"the model wrote from the entries and the gate agreed (probability {percent(certainty)})",
+            "order",
             "71.0 %",
-            "60.0 %",
-            "faq-price",
-            "searching 0.05 s",
-            "demo-adapter 1f0c",
-            "wholly 90.0 %",
+            "faq-manual",
+            f"{best['score']:.3f}",
+            f"searching {turn.seconds['find']:.2f} s",
+            "a" * 64,
+            "c" * 64,
+            turn.trace["knowledge"],
+            "wholly 95.0 %",
         ):
             assert fact in detail
 
@@ -601,14 +600,12 @@ def test_the_knowledge_page_and_its_handlers_are_closed_without_signing_in(site:
 
 
 def test_an_operator_keeps_the_knowledge_and_the_bot_knows_it_at_once(tmp_path: Path) -> None:
-    fill(tmp_path / "home", list(ENTRIES.values()), WordEncoder())
-    knowledge = KnowledgeBase.open(tmp_path / "home", WordEncoder())
-    parts = Parts(knowledge)
-    with served(tmp_path, parts=lambda: parts) as shop, shop.browser() as browser:
+    with served(tmp_path) as shop, shop.browser() as browser:
+        knowledge = shop.parts.knowledge
         shop.store.add_user("ada", PASSWORD, "operator")
         sign_in(browser)
         page = Page(browser, "/admin/knowledge")
-        assert [row[0] for row in page.call("load")[0]["data"]] == [entry.question for entry in ENTRIES.values()]
+        assert [row[0] for row in page.call("load")[0]["data"]] == [entry.question for entry in ENTRIES]
         question, answer = f"=1+1 {HOSTILE}", "Two years. <script>window.hacked = 1</script>"
         fields = [question, answer, "warranty", "", "", "", "public", "", "", True]
         saved = page.call("save", None, *fields)

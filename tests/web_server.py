@@ -1,7 +1,13 @@
-"""The web application on a real port, and a browser page as its protocol sees it, for tests without a browser."""
+"""The web application on a real port, and a browser page as its protocol sees it, for tests without a browser.
+
+For tests with a browser it is a process of its own:
+
+    python tests/web_server.py --data-dir DIR --port PORT [--loading-until FILE] [--allowed-origin ORIGIN]
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import secrets
@@ -16,12 +22,16 @@ from typing import Any
 
 import httpx
 import uvicorn
-from fake_bot import ENTRIES, SECRET, SETTINGS, FakeBot
+from demo_shop import SECRET, SETTINGS, demo_parts
+from scripted_model import ScriptedEngine
 
 from chatbot.bot import Bot, Parts
 from chatbot.config import Settings
 from chatbot.store import Store
-from chatbot.web.app import build_app
+from chatbot.web import app
+
+LOADING = "the demo model, 40 % done"
+PROCESS_PAUSE = 0.04  # seconds before each token; a browser takes longer to look at them than a test does
 
 
 def free_port() -> int:
@@ -36,7 +46,8 @@ class Served:
 
     url: str
     store: Store
-    bot: FakeBot
+    parts: Parts
+    engine: ScriptedEngine
 
     def browser(self, **options: Any) -> httpx.Client:
         """Return a client that keeps cookies, as a browser with a fresh profile."""
@@ -45,26 +56,22 @@ class Served:
 
 @contextmanager
 def served(
-    folder: Path,
-    settings: Settings = SETTINGS,
-    *,
-    loading_until: Path | None = None,
-    parts: Callable[[], Parts | None] = lambda: None,
-    real: Parts | None = None,
+    folder: Path, settings: Settings = SETTINGS, *, loaded: threading.Event | None = None, bot: app.Bot | None = None
 ) -> Iterator[Served]:
-    """Serve the fake bot, or with `real` parts the bot itself."""
+    """Serve the demo shop; its bot waits for `loaded` if given. Another `bot` answers in its place."""
     store = Store.open(folder / "frontdesk.db")
-    fake = FakeBot(store, loading_until)
-    bot: Bot | FakeBot = fake
-    if real is not None:
-        bot = Bot(store, settings)
-        bot.furnish(lambda _tell: real)
+    parts, engine = demo_parts(folder, pause=0.005)
+    own = Bot(store, settings)
+    load = threading.Thread(target=_furnish, args=(own, parts, loaded.wait if loaded else lambda: None))
+    load.start()
+    if not loaded:
+        load.join()
     port, servers = free_port(), []
 
     async def serve() -> None:
         # Gradio makes event loops of its own, and forgets them, where none runs.
-        app = build_app(bot, store, settings, lambda: ENTRIES, SECRET, parts)
-        config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
+        built = app.build_app(bot or own, store, settings, lambda: own.entries, SECRET, lambda: own.parts)
+        config = uvicorn.Config(built, host="127.0.0.1", port=port, log_level="error", timeout_graceful_shutdown=1)
         servers.append(uvicorn.Server(config))
         await servers[0].serve()
 
@@ -74,11 +81,23 @@ def served(
         while not (servers and servers[0].started):
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.02)
-        yield Served(f"http://127.0.0.1:{port}", store, fake)
+        yield Served(f"http://127.0.0.1:{port}", store, parts, engine)
     finally:
+        if loaded:
+            loaded.set()
+        load.join()
         servers[0].should_exit = True
         thread.join(20)
         store.close()
+
+
+def _furnish(bot: Bot, parts: Parts, wait: Callable[[], object]) -> None:
+    def load(tell: Callable[[str], None]) -> Parts:
+        tell(LOADING)
+        wait()
+        return parts
+
+    bot.furnish(load)
 
 
 class Page:
@@ -158,3 +177,29 @@ def _apply(old: Any, edits: Any) -> Any:
         else:
             holder[path[-1]] = change
     return value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--loading-until", type=Path, help="a file; the bot is ready once it exists")
+    parser.add_argument("--allowed-origin", action="append", default=[])
+    args = parser.parse_args()
+    store = Store.open(args.data_dir / "frontdesk.db")
+    store.recover()
+    settings = SETTINGS.model_copy(update={"allowed_origins": args.allowed_origin})
+    parts, _engine = demo_parts(args.data_dir, PROCESS_PAUSE)
+    bot = Bot(store, settings)
+
+    def wait() -> None:
+        while args.loading_until and not args.loading_until.exists():
+            time.sleep(0.05)
+
+    threading.Thread(target=lambda: _furnish(bot, parts, wait), daemon=True).start()
+    built = app.build_app(bot, store, settings, lambda: bot.entries, SECRET, lambda: bot.parts)
+    uvicorn.run(built, host="127.0.0.1", port=args.port, log_level="warning", timeout_graceful_shutdown=5)
+
+
+if __name__ == "__main__":
+    main()
