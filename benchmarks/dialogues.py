@@ -18,7 +18,7 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +34,10 @@ CONFUSIONS = (
 )
 SWITCHES = tuple((a, b) for pair in CONFUSIONS for a, b in (pair.split(" "), pair.split(" ")[::-1]) if a)
 OFTEN = {"hotel": 10, "restaurant": 10, "attraction": 5, "train": 1, "taxi": 1}
+RIDES = ("train", "taxi")  # they have no name
 DROPPED = {"the", "hotel", "restaurant", "inn", "and", "cafe", "house", "guest", "san", "francisco", "bar", "cambridge"}
+
+Judged = tuple[list[tuple[str, str]], list[str]]  # messages (role, content), and the ids of what answers the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +94,33 @@ class Generator:
 
     def query(self, number: int) -> dict[str, object]:
         """Return one dialogue as a judged query."""
-        made = self._attempt()
-        while made is None:
-            made = self._attempt()
-        messages = [{"role": role, "content": content} for role, content in made[0]]
-        return {"id": f"{PARTS[self._half]}-{number}", "messages": messages, "relevant": made[1]}
+        return self._query(f"{number}", self._in_dialogue)
 
-    def _attempt(self) -> tuple[list[tuple[str, str]], list[str]] | None:
+    def first_query(self, number: int) -> dict[str, object]:
+        """Return one first message that names its place, as a judged query."""
+        return self._query(f"first-{number}", self._at_first)
+
+    def _query(self, name: str, attempt: Callable[[], Judged | None]) -> dict[str, object]:
+        """Return what an attempt makes; it gives None where the dialogue of its chance fits nothing."""
+        made = None
+        while made is None:
+            self._spoken = self._chance.random() < 2 / 3
+            self._garbled = self._chance.choice((0.0, 0.3, 0.6))
+            made = attempt()
+        messages = [{"role": role, "content": content} for role, content in made[0]]
+        return {"id": f"{PARTS[self._half]}-{name}", "messages": messages, "relevant": made[1]}
+
+    def _at_first(self) -> Judged | None:
+        """Return a first message with what answers it: a question about a place by its name, or the wish for one."""
+        kind = self._chance.choice([category for category in self._places if category not in RIDES])
+        place, chance = self._chance.choice(self._own(kind)), self._chance.random()
+        if chance >= ASKING + UNANSWERED:
+            return [("user", self._said(self._line((*spoken.WANT_NAMED, *spoken.CHANGE)), place))], []
+        asked = self._question(place, chance < ASKING, ("{name}",), spoken.GREETINGS, named=True)
+        return ([("user", asked[0])], asked[1]) if asked else None
+
+    def _in_dialogue(self) -> Judged | None:
         """Return messages with what answers the last, or None where it was to ask about a place and none was clear."""
-        self._spoken = self._chance.random() < 2 / 3
-        self._garbled = self._chance.choice((0.0, 0.3, 0.6))
         talk, kind = self._conversation(), self._chance.random()
         turn = self._chance.choice([i for i, (role, _) in enumerate(talk.messages) if role == "user" and i])
         if kind >= ASKING + UNANSWERED:
@@ -109,7 +129,10 @@ class Generator:
         if last is None:
             return None
         place = self._spoken_of_earlier(talk, turn, last)
-        asked = self._question(place, kind < ASKING, place is not last)
+        ways: tuple[str, ...] = (spoken.KINDS[place.category][0], "{name}")
+        if place is last:
+            ways = ("it", "they", spoken.KINDS[place.category][0], *spoken.KINDS[place.category], "{name}")
+        asked = self._question(place, kind < ASKING, ways, spoken.LEADS, named=place is not last)
         return ([*talk.messages[:turn], ("user", asked[0])], asked[1]) if asked else None
 
     def _conversation(self) -> Talk:
@@ -118,7 +141,7 @@ class Generator:
         kinds = self._chance.choices(tuple(self._places), often, k=self._chance.choice((1, 1, 2, 2, 3)))
         for kind in dict.fromkeys(kinds):
             place = self._chance.choice(self._own(kind))
-            if kind in ("train", "taxi"):
+            if kind in RIDES:
                 self._user(talk, spoken.WANT_PLACE[kind], None, place)
                 self._agent(talk, spoken.RIDES, place)
             else:
@@ -188,8 +211,13 @@ class Generator:
         others = [p for p in talk.about[:turn] if p and p.category != place.category and p in self._own(p.category)]
         return self._chance.choice(others) if others and self._chance.random() < 0.15 else place
 
-    def _question(self, place: Place, answered: bool, earlier: bool) -> tuple[str, list[str]] | None:
-        """Return a question about a place with what answers it, or None where nothing can be asked about it."""
+    def _question(
+        self, place: Place, answered: bool, ways: Sequence[str], leads: Sequence[str], *, named: bool
+    ) -> tuple[str, list[str]] | None:
+        """Return a question about a place with what answers it, or None where nothing can be asked about it.
+
+        `ways` are what the place is called, which it always is where it has to be `named`; `leads` begin the message.
+        """
         if place not in self._own(place.category):
             return None
         topics = [t for t in spoken.TOPICS if bool(place.answering(t)) is answered]
@@ -199,16 +227,12 @@ class Generator:
             return None
         topic = self._chance.choice(topics)
         phrase = self._line(topic.phrases)
-        ways: tuple[str, ...] = ("it", "they", spoken.KINDS[place.category][0], *spoken.KINDS[place.category], "{name}")
-        if earlier:
-            ways = (spoken.KINDS[place.category][0], "{name}")
-            phrase = phrase if "{it}" in phrase else f"{phrase} at {{it}}"
-        elif "{it}" not in phrase and self._chance.random() < 0.15:
+        if "{it}" not in phrase and (named or self._chance.random() < 0.15):
             phrase = f"{phrase} at {{it}}"
         phrase = phrase.replace("{it}", self._chance.choice(ways))
         if self._chance.random() < 0.1:
             phrase = f"{self._line(spoken.BOOK)} and {phrase}"
-        text = f"{self._line(spoken.LEADS)}{self._line(spoken.ASKS)}{phrase}{self._line(spoken.TAILS)}"
+        text = f"{self._line(leads)}{self._line(spoken.ASKS)}{phrase}{self._line(spoken.TAILS)}"
         return self._said(text, place), place.answering(topic)
 
     def _line(self, lines: Sequence[str]) -> str:
@@ -280,9 +304,10 @@ def main() -> None:
         entries = [parse_entry(json.loads(line)) for line in file]
     generator = Generator(entries, given.part, given.seed)
     rows = [generator.query(number) for number in range(given.count)]
+    rows += [generator.first_query(number) for number in range(given.first)]
     Path(given.out).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     asked = sum(bool(row["relevant"]) for row in rows)
-    print(f"{len(rows):,} dialogues, {asked:,} of them with an answer: {given.out}")
+    print(f"{len(rows):,} queries, {asked:,} of them with an answer: {given.out}")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -290,6 +315,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("faq", help="entries with subjects (JSON Lines, also .gz)")
     parser.add_argument("--part", choices=PARTS, required=True, help="whose places and wordings are used")
     parser.add_argument("--count", type=int, default=600, help="dialogues to make")
+    parser.add_argument("--first", type=int, default=0, help="first messages that name their place to make beside them")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", required=True, help="where the queries are written, JSON Lines")
     return parser

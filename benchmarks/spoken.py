@@ -85,6 +85,7 @@ TOPICS = (
 )
 
 LEADS = ("", "", "", "okay ", "great ", "oh and ", "yeah ", "uh ", "alright um ", "perfect thank you ", "that sounds good ", "and ", "um okay ", "cool ", "yes and ", "got it ", "hmm ", "one more thing ", "thanks that's great ", "sure ", "ah okay great and ", "okay so before i book ", "sounds nice ", "wonderful ")
+GREETINGS = ("", "", "", "", "hi ", "hello ", "hey ", "good morning ")
 ASKS = ("", "", "", "", "can you tell me ", "do you know ", "i was wondering ", "could you check for me ", "i'd like to know ", "let me ask you ", "i have a question ", "could you find out ", "i just want to make sure ", "one question ")
 TAILS = ("", "", "", "", " there", " at that place", " by any chance", " or not", " please", " do you know", " if you know", " uh there", " for us")
 FILLERS = ("uh", "um", "uh", "like", "you know", "well", "er", "i mean")

@@ -78,10 +78,12 @@ class HeldOut:
 class Asked:
     """A question in its conversation.
 
-    `vectors` is (1 or 2, dimension): the meaning of the message alone, and behind the customer's message before it
-    (`context`) where there is one. `said` is everything said before, oldest first.
+    `as_said` is (dimension,): the meaning of the message. `vectors` is (1 or 2, dimension): that of the message without the
+    subject it names, and of the message behind the customer's message before it (`context`), where one of these is
+    another. `said` is everything said before, oldest first.
     """
 
+    as_said: NDArray[np.float32]
     vectors: NDArray[np.float32]
     message: str
     context: str
@@ -137,6 +139,10 @@ class Shelf:
         """The mean cosine of two of its texts."""
         return self._index.usual_cosine
 
+    def without_subject(self, message: str) -> str:
+        """Return a message with "it" for the subject that it clearly names, as the questions of entries do without theirs."""
+        return self._subjects.names.without(message)
+
     def candidates(self, asked: Asked, today: date) -> Candidates:
         """Return the entries that may answer, with their features."""
         import numpy as np
@@ -149,7 +155,9 @@ class Shelf:
         )
         recent = [self._places[entry_id] for entry_id in asked.recent if entry_id in self._places]
         before = self._before.cosines(
-            asked.vectors, allowed[self._ends[self._before.places] - 1], same_words=out != HeldOut()
+            np.concatenate([asked.as_said[None], asked.vectors[1:]]),
+            allowed[self._ends[self._before.places] - 1],
+            same_words=out != HeldOut(),
         )
         places = [
             best_of(by_words, WORDIEST),

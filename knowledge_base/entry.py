@@ -142,7 +142,12 @@ def _without(subject: str, text: str) -> str:
     """Return a text with "it" for its subject; as it is where it says nothing else."""
     named = _pattern_of(subject)
     left = named.sub("it", text) if named else text
-    return left if re.search(r"\w\w\w", left) else text
+    return left if says_something(left) else text
+
+
+def says_something(text: str) -> bool:
+    """Say whether a text holds a word beside "it"."""
+    return bool(re.search(r"\w\w\w", text))
 
 
 @lru_cache(maxsize=1024)

@@ -25,7 +25,7 @@ K1, B = 1.2, 0.75
 FREQUENT = 16  # a word that more than one text in so many holds is frequent; few are
 # Marks are a part of a word, the vowels of Hindi and Thai among them; what Python calls \w has letters and digits only.
 _MARKS = "".join(chr(code) for code in range(0x300, 0x20F1) if unicodedata.category(chr(code)) in ("Mn", "Mc"))
-_WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
+WORD = re.compile(rf"(?:[^\W_]|[{_MARKS}])+")
 # Written without spaces: kana, Chinese characters, Thai, Lao, Burmese and Khmer.
 _UNSPACED = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]+"
@@ -35,7 +35,7 @@ _UNSPACED = re.compile(
 def words(text: str) -> list[str]:
     """Return the words of a text as they are compared: without case and width; unspaced scripts in pairs of characters."""
     found = []
-    for word in _WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
+    for word in WORD.findall(unicodedata.normalize("NFKC", text).casefold()):
         start = 0
         for run in _UNSPACED.finditer(word):
             found += [word[start : run.start()], *_pairs(run[0])]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FEATURES = (
-    "question",  # cosine of the nearest question or alternative, each without the subject
+    "question",  # cosine of the nearest question or alternative, it and the message each without a subject
     "whole",  # cosine of the whole entry
     "question_in_context",  # the same two with the customer's message before in front of the message
     "whole_in_context",

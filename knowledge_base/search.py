@@ -158,10 +158,13 @@ class KnowledgeBase:
         opened = self._opened  # one snapshot for the whole search, whatever a refresh does meanwhile
         context = _clean(next((content for role, content in reversed(history) if role == "user"), ""))
         context = context[-CONTEXT_CHARACTERS:]
-        asked = [message, self._encoder.behind(context, message)] if context else [message]
-        vectors = np.stack([self._encoder.encode_query(text) for text in asked])
-        said = [content for _, content in history]
-        return opened.candidates(Asked(vectors, message, context, said, recent, held_out), self._today())
+        in_context = self._encoder.behind(context, message) if context else message
+        asked = list(dict.fromkeys((opened.without_subject(message), in_context)))
+        vector_of = {text: self._encoder.encode_query(text) for text in {*asked, message}}
+        vectors, said = np.stack([vector_of[text] for text in asked]), [content for _, content in history]
+        return opened.candidates(
+            Asked(vector_of[message], vectors, message, context, said, recent, held_out), self._today()
+        )
 
     def refresh(self) -> bool:
         """Change to a newer current snapshot if there is one; a bad one is reported once and the old one kept."""

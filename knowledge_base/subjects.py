@@ -15,7 +15,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from knowledge_base.lexical import words
+from knowledge_base.entry import says_something
+from knowledge_base.lexical import WORD, words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as man
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
 REMEMBERED_BYTES = 1 << 26  # of how like runs are: most of what customers write are the same few thousand
 BYTES_OF_ARRAY = 256  # beside its numbers, with its key
+CLEARLY, ALIKE = 0.5, 0.6  # a name is left out of a message that mentions it so clearly, the words so like its own
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
 _SOUNDS = tuple(
@@ -62,8 +64,9 @@ class Names:
         in_texts = Counter(word for of_text in said for word in of_text)
         self.names = tuple(names)
         self._vocabulary = vocabulary
-        rare = {word: math.log(1 + len(said) / in_texts[word]) for name in names for word in words(name)}
-        self._owned = _weights([dict.fromkeys(words(name)) for name in names], rare, vocabulary.places)
+        self._words = [tuple(dict.fromkeys(words(name))) for name in names]
+        self._rare = rare = {word: math.log(1 + len(said) / in_texts[word]) for name in names for word in words(name)}
+        self._owned = _weights(self._words, rare, vocabulary.places)
         whole = np.asarray(self._owned.sum(axis=1), np.float32).ravel()
         self._whole = np.where(whole > 0, whole, np.float32(1.0))  # a name without letters is never found
         self._full = np.float32(FULL_WEIGHT * math.log(1 + len(said)))
@@ -72,6 +75,29 @@ class Names:
     def mentions(self, message: str) -> NDArray[np.float32]:
         """Return how much speaks for each name in a message, (n,), from 0 to 1; read-only."""
         return self._mentions(message)
+
+    def without(self, message: str) -> str:
+        """Return a message with "it" for the name that it most clearly mentions; as it is where none is clear.
+
+        So "uh is there parking at key tava hotel" asks what "Is there parking at it?" does, whatever it is called.
+        """
+        mentions = self.mentions(message)
+        if mentions.max(initial=0.0) < CLEARLY:
+            return message
+        spans = [found.span() for found in WORD.finditer(message)]
+        written = ["".join(words(message[start:end])) for start, end in spans]
+        weight_of = [0.0] * len(spans)  # what each word of the message says of the name
+        for word in self._words[int(mentions.argmax())]:
+            for first, last in self._vocabulary.runs_like(written, word, ALIKE):
+                for place in range(first, last):
+                    weight_of[place] = max(weight_of[place], self._rare[word])
+        start, end = _heaviest(weight_of)
+        if not end:  # names of scripts without spaces are found by pairs of characters, which no run is
+            return message
+        if start and written[start - 1] == "the":
+            start -= 1
+        left = f"{message[: spans[start][0]]}it{message[spans[end - 1][1] :]}"
+        return left if says_something(left) else message
 
     def _compute_mentions(self, message: str) -> NDArray[np.float32]:
         import numpy as np
@@ -90,6 +116,19 @@ def latest(mentions: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
     for found in mentions:
         held = np.maximum(found, held * (1 - found.max(initial=0.0) ** 2))
     return np.asarray(held, np.float32)
+
+
+def _heaviest(weights: Sequence[float]) -> tuple[int, int]:
+    """Return where the run of weights above 0 with the highest sum begins and ends; one 0 in a row does not end it."""
+    best, begin, total, end = (0.0, 0, 0), 0, 0.0, -2
+    for place, weight in enumerate(weights):
+        if not weight:
+            continue
+        if place > end + 1:
+            begin, total = place, 0.0
+        total, end = total + weight, place + 1
+        best = max(best, (total, begin, end), key=lambda run: run[0])
+    return best[1], best[2]
 
 
 def _runs(found: Sequence[str]) -> list[str]:
@@ -124,6 +163,20 @@ class Vocabulary:
     def likeness(self, message: str) -> NDArray[np.float32]:
         """Return for each word, (n,), how alike the nearest run of words of a message is; read-only."""
         return self._likeness(message)
+
+    def runs_like(self, found: Sequence[str], word: str, least: float) -> list[tuple[int, int]]:
+        """Return where runs of a message's words begin and end that are at least so like a word, none within another."""
+        place, runs = self.places[word], []
+        for length in range(1, LONGEST_RUN + 1):
+            for first in range(len(found) - length + 1):
+                alike = self._alike("".join(found[first : first + length]))
+                if len(alike) > 1 and alike[place] >= least:
+                    runs.append((float(alike[place]), first, first + length))
+        kept: list[tuple[int, int]] = []
+        for _, first, last in sorted(runs, key=lambda run: -run[0]):
+            if all(last <= begin or end <= first for begin, end in kept):
+                kept.append((first, last))
+        return kept
 
     def _compute_likeness(self, message: str) -> NDArray[np.float32]:
         import numpy as np

@@ -11,6 +11,7 @@ from conftest import HashEncoder, WordEncoder, fill
 from dialogues import Generator
 
 from knowledge_base.candidates import Candidates
+from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.lexical import words
 from knowledge_base.scorer import FEATURES
@@ -57,6 +58,39 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
 )
 def test_a_name_is_found_as_it_is_typed_misspelt_or_heard(names: Names, said: str, meant: str) -> None:
     assert names.names[int(names.mentions(said).argmax())] == meant
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("Is there parking at the Hotel Zephyr?", "Is there parking at it?"),
+        ("is there wifi at mary gold guest uh house please", "is there wifi at it please"),
+        ("wifi at lovel lodge please", "wifi at it please"),
+        ("Kitava Hotel: are dogs allowed?", "it: are dogs allowed?"),
+        ("Does Souvla - Marina have wifi?", "Does it have wifi?"),
+        ("Hotel Zephyr", "Hotel Zephyr"),
+        ("is there parking at the hotel", "is there parking at the hotel"),
+        ("a room for two people on tuesday", "a room for two people on tuesday"),
+        ("", ""),
+    ],
+)
+def test_a_message_is_left_without_the_name_that_it_clearly_mentions(names: Names, said: str, left: str) -> None:
+    assert names.without(said) == left
+
+
+def test_a_name_without_spaces_between_its_words_stays_in_the_message() -> None:
+    names = Names(["台灯晨星"], [set(words("台灯晨星"))], Vocabulary(["台灯晨星"]))
+    assert names.without("台灯晨星可以调光吗") == "台灯晨星可以调光吗"
+
+
+def test_a_question_that_names_its_subject_is_likely_answered_by_its_entry(tmp_path: Path, encoder: Encoder) -> None:
+    fill(tmp_path, ENTRIES, encoder)
+    knowledge = KnowledgeBase.open(tmp_path, encoder)
+    for entry in ENTRIES:
+        asked = entry.question if entry.subject in entry.question else f"{entry.subject}: {entry.question}"
+        best = knowledge.search(asked)[0]
+        assert best.entry == entry
+        assert best.probability > 0.5
 
 
 def test_a_word_that_many_names_share_says_less_than_a_rare_one(names: Names) -> None:
@@ -160,6 +194,17 @@ def test_dialogues_are_the_same_for_a_seed_and_their_parts_ask_about_other_place
         asked[part] = {of[i] for row in rows for i in row["relevant"]}  # type: ignore[attr-defined]
         assert asked[part]
     assert not asked["fit"] & asked["measure"]
+
+
+def test_generated_first_messages_name_a_place_that_their_answer_is_about() -> None:
+    names = Names([*HOTELS, *TABLES], [set(words(name)) for name in (*HOTELS, *TABLES)], Vocabulary([*HOTELS, *TABLES]))
+    of = {entry.id: entry.subject for entry in ENTRIES}
+    rows: list[Any] = [Generator(ENTRIES, "fit", seed).first_query(0) for seed in range(60)]
+    assert {len(row["messages"]) for row in rows} == {1}
+    asked = [(row["messages"][0]["content"], of[row["relevant"][0]]) for row in rows if row["relevant"]]
+    right = [names.names[int(names.mentions(text).argmax())] == subject for text, subject in asked]
+    assert len(asked) > 10
+    assert sum(right) > 0.8 * len(right)  # some are misheard beyond what can be told
 
 
 def test_fading_of_nothing_is_nothing() -> None:
