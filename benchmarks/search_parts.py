@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from finetune.card import wilson
 from knowledge_base.candidates import CATEGORY, SUBJECT
 from knowledge_base.encoder import load_encoder
-from knowledge_base.evaluate import auroc, nearest, paired_interval
+from knowledge_base.evaluate import auroc, paired_interval, rank_alone
 from knowledge_base.queries import read_queries
 from knowledge_base.scorer import FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
@@ -42,16 +42,21 @@ PARTS = {  # each with those before it
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """A judged query: (n, len(FEATURES)) features of its candidates, which of them answer, and whether anything does."""
+    """A judged query: (n, len(FEATURES)) features of its candidates, which of them answer, and whether anything does.
+
+    `alone` is the place of the best right entry by dense search alone, `nearest` the highest cosine with any text.
+    """
 
     features: NDArray[np.float32]
     right: NDArray[np.bool_]
     answerable: bool
+    alone: int
+    nearest: float
 
     def only(self, names: Sequence[str]) -> Searched:
         """Return the same with every other feature 0."""
         kept = np.isin(FEATURES, names)
-        return Searched(self.features * kept, self.right, self.answerable)
+        return replace(self, features=self.features * kept)
 
     def rank(self, scores: NDArray[np.float64]) -> int:
         """Return the place of the best right candidate, from 1 on; 0 where none is right."""
@@ -74,15 +79,15 @@ def searched(knowledge: KnowledgeBase, files: Sequence[str]) -> list[Searched]:
         if query.relevant is not None:
             candidates = knowledge.candidates(query.text, history=query.history)
             right = candidates.answering(frozenset(query.relevant))
-            found.append(Searched(candidates.features, right, bool(query.relevant)))
+            nearest = float(knowledge.nearness(query.text).max())
+            alone = rank_alone(knowledge, query)
+            found.append(Searched(candidates.features, right, bool(query.relevant), alone, nearest))
     return found
 
 
 def table(fitted_on: Sequence[Searched], measured: Sequence[Searched]) -> list[str]:
     """Return the lines of a Markdown table: dense alone, then each part with those before it."""
-    alone = [nearest(case.features) for case in measured]
-    dense = [case.rank(scores) for case, scores in zip(measured, alone, strict=True)]
-    answered = [float(scores.max(initial=-1.0)) for scores in alone]
+    dense, answered = [case.alone for case in measured], [case.nearest for case in measured]
     lines = ["| part | hit@1 | hit@5 | above dense alone | AUROC |", "|---|---|---|---|---|"]
     lines.append(_line("dense alone", measured, dense, dense, answered))
     names: list[str] = []

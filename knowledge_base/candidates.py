@@ -187,6 +187,15 @@ class Shelf:
             features[:, FEATURES.index(name)] = column
         return Candidates(self._entries, found, features)
 
+    def nearness(self, vector: NDArray[np.float32], today: date) -> NDArray[np.float32]:
+        """Return the cosine of a vector with the nearest text of every entry, (entries,), -1 for what search never finds."""
+        import numpy as np
+
+        allowed = self._allowed_rows(today)
+        cosines = np.full(len(allowed), -1.0, np.float32)
+        cosines[allowed] = self._index.vectors(np.flatnonzero(allowed)) @ vector
+        return np.maximum.reduceat(cosines, self._starts) if len(self._starts) else cosines
+
     def _without(self, allowed: NDArray[np.bool_], out: HeldOut | None) -> NDArray[np.bool_]:
         """Return the rows that may be found, without those that are held out."""
         if out is None or not out.entry_id:

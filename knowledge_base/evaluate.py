@@ -15,7 +15,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from knowledge_base.command import (
     EXIT_DONE,
@@ -29,30 +28,21 @@ from knowledge_base.command import (
 from knowledge_base.encoder import load_encoder_of
 from knowledge_base.errors import InputError
 from knowledge_base.queries import Query, read_queries
-from knowledge_base.scorer import FEATURES, Scorer
+from knowledge_base.scorer import Scorer
 from knowledge_base.search import KnowledgeBase
 from knowledge_base.snapshots import read_current
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DEPTH = 100  # how far down a relevant entry still counts for the reciprocal rank
 SAMPLES = 10_000
 EQUAL = 1e-5  # cosines of one text differ by less, depending on the place of its row
-_NEARNESS = [FEATURES.index(name) for name in ("question", "whole")]
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one query found; `rank` is 1-based, 0 where no relevant entry was among the best; `something` the probability of any.
-
-    `dense` says whether the entry with the nearest text is relevant.
-    """
+    """What one query found; `rank` is 1-based, 0 where no relevant entry was among the best; `something` the probability of any."""
 
     rank: int
     something: float
-    dense: bool
 
 
 def evaluate(
@@ -76,8 +66,9 @@ def evaluate(
     if answerable:
         figures["hit_at_1"] = sum(result.rank == 1 for result in answerable) / len(answerable)
         figures["hit_at_5"] = sum(1 <= result.rank <= 5 for result in answerable) / len(answerable)
-        gain = [float((result.rank == 1) - result.dense) for result in answerable]
-        figures["dense_hit_at_1"] = sum(result.dense for result in answerable) / len(answerable)
+        dense = [rank_alone(knowledge, query) == 1 for query in judged if query.relevant]
+        gain = [float((result.rank == 1) - first) for result, first in zip(answerable, dense, strict=True)]
+        figures["dense_hit_at_1"] = sum(dense) / len(dense)
         figures["above_dense"] = sum(gain) / len(gain)
         figures["above_dense_low"], figures["above_dense_high"] = paired_interval(gain)
         figures["mrr"] = sum(1 / result.rank for result in answerable if result.rank) / len(answerable)
@@ -99,11 +90,16 @@ def auroc(positives: Sequence[float], negatives: Sequence[float]) -> float:
     return float((below + ties / 2) / (len(positives) * len(negatives)))
 
 
-def nearest(features: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return (n,) for (n, len(FEATURES)): the cosine of each candidate's nearest text, which is dense search alone."""
+def rank_alone(knowledge: KnowledgeBase, query: Query) -> int:
+    """Return the place of a query's best relevant entry by dense search alone, from 1 on; 0 where none is in the knowledge.
+
+    Dense search alone ranks by the cosine of the message, as it stands, with the nearest text of an entry.
+    """
     import numpy as np
 
-    return np.asarray(features[:, _NEARNESS].max(axis=1, initial=-1.0), np.float64)
+    cosines = knowledge.nearness(query.text)
+    relevant = np.isin(list(knowledge.entries), list(query.relevant or ()))
+    return int((cosines > cosines[relevant].max() + EQUAL).sum()) + 1 if relevant.any() else 0
 
 
 def paired_interval(gain: Sequence[float]) -> tuple[float, float]:
@@ -121,9 +117,7 @@ def _search(knowledge: KnowledgeBase, query: Query, scorer: Scorer) -> _Found:
     hits = candidates.hits(scorer, DEPTH)
     relevant = set(query.relevant or ())
     rank = next((place for place, hit in enumerate(hits, 1) if hit.entry.id in relevant), 0)
-    cosines, right = nearest(candidates.features), candidates.answering(relevant)
-    dense = bool(right.any() and cosines[right].max() > cosines.max() - EQUAL)
-    return _Found(rank, sum(hit.probability for hit in hits), dense)
+    return _Found(rank, sum(hit.probability for hit in hits))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from knowledge_base import snapshots
 from knowledge_base.candidates import Asked, Candidates, HeldOut, Shelf
@@ -17,6 +17,10 @@ from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import SnapshotError
 from knowledge_base.precedents import Precedents
 from knowledge_base.scorer import FEATURES, Scorer, default_scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 LOGGER = logging.getLogger(__name__)
 CONTEXT_CHARACTERS = 500  # of the message before: its end says what this one goes on with
@@ -165,6 +169,13 @@ class KnowledgeBase:
         return opened.candidates(
             Asked(vector_of[message], vectors, message, context, said, recent, held_out), self._today()
         )
+
+    def nearness(self, message: str) -> NDArray[np.float32]:
+        """Return the cosine of a message, as it stands, with the nearest text of every entry, in the order of `entries`.
+
+        It is -1 for those that search never finds. This is dense search alone, to compare with.
+        """
+        return self._opened.nearness(self._encoder.encode_query(_clean(message)), self._today())
 
     def refresh(self) -> bool:
         """Change to a newer current snapshot if there is one; a bad one is reported once and the old one kept."""
