@@ -164,8 +164,8 @@ def test_a_reading_that_is_picked_is_answered_however_unsure_search_is(
     assert (answered.text, answered.kind, answered.reason) == (BACK.answer, "approved", "reading_picked")
     assert [citation.entry_id for citation in answered.citations] == ["back"]
     assert shop.store.unanswered(9) == []
-    again = shop.ask(BACK.question, shop.conversation())[-1]
-    assert again.kind == "ask"  # it is not what the last reply offered
+    again = shop.ask("The second one, please.", shop.conversation())[-1]
+    assert again.kind in ("ask", "decline")  # the last reply offered nothing
 
 
 def test_a_passage_that_is_picked_is_quoted_without_the_model(make_shop: Callable[..., Shop]) -> None:

@@ -107,9 +107,26 @@ QUESTION = Entry("e0", "What does  Delivery cost?", "4.90 euro.", alternatives=(
 
 
 @pytest.mark.parametrize("message", ["What does delivery cost?", "what does delivery cost", " Shipping  Price? "])
-def test_without_a_calibration_an_entry_answers_its_own_question(message: str) -> None:
-    found = [Hit(QUESTION, 0.4, 0.4), *hits(0.9)]
+def test_an_entry_answers_its_own_question_however_unsure_search_is(message: str) -> None:
+    found = [*hits(0.5), Hit(QUESTION, 0.4, 0.4)]
     assert decide(UNKNOWN, found, None, None, message) == Decision("approved", "entry_answers", ("e0",))
+    assert decide(UNKNOWN, found, FITTED, lambda: FULL, message) == Decision("approved", "entry_answers", ("e0",), 0.4)
+
+
+@pytest.mark.parametrize("calibration", [None, FITTED])
+def test_a_question_of_several_entries_or_of_a_subject_that_it_does_not_name_answers_nothing_by_itself(
+    calibration: Calibration | None,
+) -> None:
+    lamp = replace(QUESTION, question="What does the lamp cost?", subject="Lamp")
+    other = Hit(replace(QUESTION, id="e9"), 0.2, 0.2)
+    twice, unnamed, named = (
+        [Hit(QUESTION, 0.4, 0.4), other],
+        [Hit(replace(lamp, question="Price?"), 0.4, 0.4)],
+        [Hit(lamp, 0.4, 0.4)],
+    )
+    assert decide(UNKNOWN, twice, calibration, None, "what does delivery cost").kind == "ask"
+    assert decide(UNKNOWN, unnamed, calibration, None, "price").kind in ("ask", "decline")
+    assert decide(UNKNOWN, named, calibration, None, "what does the lamp cost?").kind == "approved"
 
 
 def test_without_a_calibration_anything_else_is_asked_back_or_declined() -> None:
