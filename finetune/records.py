@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from chatbot.types import Author, Entity, Message, Role
-from knowledge_base.queries import ROLES
+from knowledge_base.queries import BOTS, ROLES
 
 _AUTHORS = ("human", "bot", "approved")
 _CONVERSATION_KEYS = {"id", "messages", "language", "tags"}
@@ -203,7 +203,7 @@ def _author(fields: Mapping[str, Any], role_name: str) -> Author | None:
     value = _string(fields, "author").strip().casefold()
     if value and value not in _AUTHORS:
         raise RefusedError(f"expected author human, bot or approved, got {shown(value)}")
-    return cast("Author | None", value or ("bot" if role_name == "bot" else None))
+    return cast("Author | None", value or ("bot" if role_name in BOTS else None))
 
 
 def _entities(raw: object, content: str, note: Note) -> tuple[Entity, ...]:

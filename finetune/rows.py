@@ -5,32 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from finetune.columns import LABELS, PAIRS, PRIVATE, PUBLIC, TURNS
 from finetune.records import RefusedError, moment_of
 from finetune.tables import Row
 from knowledge_base.queries import ROLES
 
-PAIRS = ("question", "answer")
-TURNS = ("conversation_id", "role", "text")
-PRIVATE = ("note", "private", "internal", "is_private", "is_internal")
-LABELS = ("author", "intent", "action", "evidence")
-LAYOUTS = (TURNS, PAIRS)
-"""The columns that a table must have, for each form of table."""
-
 _PUBLIC = ("", "0", "false", "no", "n", "f", "public")  # anything else in a column of PRIVATE keeps a message private
+_YES = ("1", "true", "yes", "y", "t", "public")  # anything else in a column of PUBLIC does, too
 _AUTHORS = {"human": "human", "bot": "bot", "chatbot": "bot", "approved": "approved"}  # other words name a person
 _TIME = "a time such as 2026-01-31 09:30:00 or seconds since 1970 in every row of a conversation"
 
 
 def has_turns(columns: Iterable[str]) -> bool:
     """Say whether a table holds a message a row, and not a question and its answer."""
-    return set(TURNS) <= set(columns)
+    return set(TURNS.required) <= set(columns)
 
 
 def unknown(columns: Iterable[str]) -> Iterator[str]:
     """Yield the columns that mean nothing here."""
     names = tuple(columns)
-    known = {*TURNS, "time", *PRIVATE, *LABELS} if has_turns(names) else {*PAIRS, "intent"}
-    return (name for name in names if name not in known)
+    layout = TURNS if has_turns(names) else PAIRS
+    return (name for name in names if name not in (*layout.required, *layout.optional))
 
 
 def grouped(rows: Iterable[Row], columns: Iterable[str]) -> Iterable[list[Row]]:
@@ -57,7 +52,7 @@ def _pair(row: Row) -> tuple[dict[str, Any], list[int]]:
     messages: list[dict[str, Any]] = [
         {"role": "user", "content": row.cells["question"], "intent": row.cells.get("intent", "").split("|")}
     ]
-    if row.cells["answer"].strip():
+    if row.cells.get("answer", "").strip():
         messages.append({"role": "assistant", "content": row.cells["answer"], "author": "human"})
     return {"messages": messages}, [row.line] * len(messages)
 
@@ -77,6 +72,7 @@ def _turn(row: Row) -> dict[str, Any]:
     """Return the message of a row; labels that do not belong to its side are left out."""
     cells = {name: row.cells.get(name, "").strip() for name in (*PRIVATE, *LABELS)}
     is_private = any(cells[name].casefold() not in _PUBLIC for name in PRIVATE)
+    is_private |= any(row.cells.get(name, "yes").strip().casefold() not in _YES for name in PUBLIC)
     message: dict[str, Any] = {"role": row.cells["role"], "content": row.cells["text"], "note": is_private}
     if ROLES.get(message["role"].strip().casefold()) == "user":
         return message | {"intent": cells["intent"].split("|")}

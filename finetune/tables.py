@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from finetune.columns import EXPECTED, named
 from knowledge_base.sources.text import likeliest
 from knowledge_base.tables import Cells, csv_cells
 
@@ -38,11 +39,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A decoded table: its text, how it was read, and its column names in lower case."""
+    """A decoded table: its text, how it was read, its header, and its column names as `columns.named` gives them."""
 
     text: str
     encoding: str
     delimiter: str
+    header: tuple[str, ...]
     columns: tuple[str, ...]
     header_line: int
 
@@ -58,28 +60,24 @@ class Table:
         return Row(row.line, dict(zip(self.columns, row.cells, strict=True)))
 
 
-def read_table(data: bytes, layouts: Sequence[Sequence[str]]) -> Table:
-    """Decode a table whose header holds all columns of one of the `layouts`.
-
-    Args:
-        data: the file, uncompressed.
-        layouts: for each form of table that is understood, the names of its required columns.
+def read_table(data: bytes) -> Table:
+    """Decode a table (uncompressed) whose header holds all columns of a layout.
 
     Raises:
         FileError: the encoding cannot be told, or no header names the columns of a layout.
     """
     text, encoding = decode(data)
-    seen: tuple[str, ...] = ()
+    seen: Sequence[str] = ()
     for delimiter in _DELIMITERS:
-        line, columns = _header(text, delimiter)
-        if any(set(layout) <= set(columns) for layout in layouts):
+        line, header = _header(text, delimiter)
+        columns = named(header)
+        if columns is not None:
             twice = sorted({name for name in columns if name and columns.count(name) > 1})
             if twice:
                 raise FileError(f"expected every column once, got {_listed(twice)} twice", line)
-            return Table(text, encoding, delimiter, columns, line)
-        seen = columns if len(columns) > len(seen) else seen
-    expected = " or ".join(",".join(layout) for layout in layouts)
-    raise FileError(f"expected a header with the columns {expected}, got {_listed(seen) or 'an empty file'}", 1)
+            return Table(text, encoding, delimiter, tuple(header), columns, line)
+        seen = header if len(header) > len(seen) else seen
+    raise FileError(f"expected a header with the columns {EXPECTED}, got {_listed(seen) or 'an empty file'}", 1)
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -115,11 +113,11 @@ def _legacy_encoding(data: bytes) -> str:
     return encoding
 
 
-def _header(text: str, delimiter: str) -> tuple[int, tuple[str, ...]]:
+def _header(text: str, delimiter: str) -> tuple[int, Sequence[str]]:
     first = next(_rows(text, delimiter), None)
     if first is None or isinstance(first.cells, str):
         return first.line if first else 1, ()
-    return first.line, tuple(cell.strip().casefold() for cell in first.cells)
+    return first.line, first.cells
 
 
 def _rows(text: str, delimiter: str) -> Iterator[Cells]:

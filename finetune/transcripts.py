@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from finetune import rows
+from finetune import columns, rows
 from finetune.documents import decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
 from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
 from finetune.importers.draft import PRIVATE
@@ -177,14 +177,14 @@ class _Collection:
     def _read_whole(self, path: Path, kind: str, data: bytes) -> None:
         """Read a file by what it holds; its name decides only what is expected of a file that holds nothing known."""
         if data.startswith(b"PK\x03\x04") or kind == ".xlsx":
-            self._read_rows(path, read_sheet(data, rows.LAYOUTS), "row")
+            self._read_rows(path, read_sheet(data), "row")
             return
         text, encoding = decoded(data)
         start = text.lstrip()[:1]
         if start in ("{", "[") and self._read_braces(path, kind, text):
             return
         if kind in _TABLES:
-            self._read_rows(path, read_table(data, rows.LAYOUTS), "line")
+            self._read_rows(path, read_table(data), "line")
             return
         if not encoding.startswith("utf"):
             self._note_encoding(path, encoding)
@@ -214,7 +214,7 @@ class _Collection:
 
     def _read_text(self, path: Path, data: bytes) -> None:
         try:
-            table = read_table(data, rows.LAYOUTS)
+            table = read_table(data)
         except FileError as error:
             expected = "ChatML, JSON, Rasa's YAML or a table with the columns that data-formats.md names"
             raise FileError(f"expected {expected}, got other text") from error
@@ -262,6 +262,8 @@ class _Collection:
             self._note_encoding(path, table.encoding)
         if isinstance(table, Sheet) and table.others:
             self._note(f"{path}", f"further sheets not read: {shown(', '.join(table.others))}")
+        for given, name in columns.renamed(table.header, table.columns):
+            self._note(f"{path}:{table.header_line}", f"column {shown(given)} read as {shown(name)}")
         for column in rows.unknown(table.columns):
             self._note(f"{path}:{table.header_line}", f"unknown column {shown(column)} ignored")
         for group in rows.grouped(self._readable(path, table.rows(), unit), table.columns):

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from finetune.columns import EXPECTED, named
 from finetune.tables import FileError, Row
 from knowledge_base.sources import limits, xlsx
 from knowledge_base.sources.document import UnreadableError
@@ -20,6 +21,7 @@ _HEADER_WITHIN = 20  # rows; titles may stand above the header
 class Sheet:
     """The rows of one sheet, each with its number; `others` are the sheets that are not read."""
 
+    header: tuple[str, ...]
     columns: tuple[str, ...]
     header_line: int
     cells: tuple[tuple[int, list[str]], ...]
@@ -37,28 +39,28 @@ class Sheet:
             yield Row(number, dict(zip(self.columns, padded, strict=True)))
 
 
-def read_sheet(data: bytes, layouts: Sequence[Sequence[str]]) -> Sheet:
-    """Return the first sheet whose header holds all columns of one of the `layouts`.
+def read_sheet(data: bytes) -> Sheet:
+    """Return the first sheet whose header holds all columns of a layout.
 
     Raises:
         UnreadableError: it is no workbook, it is larger than it may be, or no sheet has such a header.
     """
     sheets = _sheets(data)
-    seen: tuple[str, ...] = ()
+    seen: Sequence[str] = ()
     for sheet in sheets:
         for number, cells in sheet.rows[:_HEADER_WITHIN]:
-            columns = _header(cells)
-            if any(set(layout) <= set(columns) for layout in layouts):
+            header = _header(cells)
+            columns = named(header)
+            if columns is not None:
                 twice = sorted({column for column in columns if column and columns.count(column) > 1})
                 if twice:
                     reason = f"expected every column once, got {', '.join(twice)[:80]} twice"
                     raise UnreadableError(reason, f"sheet {sheet.name!r}, row {number}")
                 behind = tuple(row for row in sheet.rows if row[0] > number)
                 others = tuple(other.name for other in sheets if other is not sheet)
-                return Sheet(columns, number, behind, others)
-            seen = seen or columns
-    expected = " or ".join(",".join(layout) for layout in layouts)
-    raise UnreadableError(f"expected a sheet with the columns {expected}, got {', '.join(seen)[:80] or 'empty sheets'}")
+                return Sheet(tuple(header), columns, number, behind, others)
+            seen = seen or header
+    raise UnreadableError(f"expected a sheet with the columns {EXPECTED}, got {', '.join(seen)[:80] or 'empty sheets'}")
 
 
 def _sheets(data: bytes) -> list[xlsx.Sheet]:
@@ -71,8 +73,7 @@ def _sheets(data: bytes) -> list[xlsx.Sheet]:
             raise UnreadableError(f"expected XLSX, got one that is nested too deep or too large ({name})") from error
 
 
-def _header(cells: Sequence[str]) -> tuple[str, ...]:
-    names = [cell.strip().casefold() for cell in cells]
-    while names and not names[-1]:
-        names.pop()
-    return tuple(names)
+def _header(cells: Sequence[str]) -> Sequence[str]:
+    """Return the cells without the empty ones at the end."""
+    filled = [place for place, cell in enumerate(cells, 1) if cell.strip()]
+    return cells[: max(filled, default=0)]

@@ -10,10 +10,13 @@ from typing import Literal
 from knowledge_base.command import Refusal
 from knowledge_base.jsonl import read_objects
 
+BOTS = ("bot", "chatbot")  # roles of machines: what they say is history, and nothing to learn from
 # What a role is called in what people bring, in lower case; None is left out.
 ROLES: Mapping[str, Literal["user", "assistant"] | None] = {
     **dict.fromkeys(("user", "customer", "human", "visitor", "client"), "user"),
-    **dict.fromkeys(("assistant", "agent", "gpt", "bot", "support", "operator"), "assistant"),
+    **dict.fromkeys(("end-user", "end_user", "contact", "lead", "buyer", "caller", "guest", "consumer"), "user"),
+    **dict.fromkeys(("assistant", "agent", "gpt", "support", "operator", *BOTS), "assistant"),
+    **dict.fromkeys(("admin", "staff", "representative", "advisor", "employee"), "assistant"),
     "system": None,
 }
 

@@ -328,6 +328,73 @@ def test_what_a_table_calls_private_is_never_read(tmp_path: Path, column: str, c
     assert [message.content for message in transcript.messages] == (["hi"] if is_private else ["hi", "words"])
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Conversation ID,Role,Text,Time",
+        "chat_id,speaker,message,timestamp",
+        "Ticket-ID,Sender,Body,Created At",
+        "session_id,sender_type,content,date",
+        "dialogue_id,from,utterance,sent_at",
+    ],
+)
+def test_a_table_of_turns_may_call_its_columns_as_exports_do(tmp_path: Path, header: str) -> None:
+    rows = "a,Agent,It left.,2026-01-01 10:00:05\na,Customer,Where?,2026-01-01 10:00:00\na,Chatbot,Hi,2026-01-01 10:00:09\n"
+
+    (transcript,), refusals, _ = read_bytes(tmp_path, f"{header}\n{rows}".encode(), "turns.csv")
+
+    assert not refusals
+    assert transcript.id == "a"
+    assert [(m.role, m.content, m.author) for m in transcript.messages] == [
+        ("user", "Where?", None),
+        ("assistant", "It left.", None),
+        ("assistant", "Hi", "bot"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "answered"),
+    [
+        ("text,label", "Where is it?,track", False),
+        ("text,category", "Where is it?,track", False),
+        ("utterance,intent", "Where is it?,track", False),
+        ("flags,instruction,category,intent,response", "B,Where is it?,ORDER,track,It left.", True),
+        ("Customer Message,Agent Response,Intent", "Where is it?,It left.,track", True),
+    ],
+)
+def test_a_table_of_questions_may_call_its_columns_as_data_sets_do(
+    tmp_path: Path, header: str, row: str, answered: bool
+) -> None:
+    (transcript,), refusals, _ = read_bytes(tmp_path, f"{header}\n{row}\n".encode(), "questions.csv")
+
+    assert not refusals
+    question, *replies = transcript.messages
+    assert question == Message("user", "Where is it?", intents=("track",))
+    assert [reply.content for reply in replies] == (["It left."] if answered else [])
+
+
+def test_a_column_that_is_called_otherwise_is_told_and_the_name_used_here_goes_first(tmp_path: Path) -> None:
+    text = "conversation_id,role,text,message\na,customer,where?,x-4711\n"
+    (transcript,), _, warnings = read_bytes(tmp_path, text.encode(), "a.csv")
+    _, _, others = read_bytes(tmp_path, b"chat_id,Speaker,text\na,customer,where?\n", "b.csv")
+
+    assert transcript.messages[0].content == "where?"
+    assert warnings == [f'{tmp_path}/a.csv:1: unknown column "message" ignored']
+    assert others == [
+        f'{tmp_path}/b.csv:1: column "chat_id" read as "conversation_id"',
+        f'{tmp_path}/b.csv:1: column "Speaker" read as "role"',
+    ]
+
+
+@pytest.mark.parametrize(("cell", "is_public"), [("true", True), ("Yes", True), ("false", False), ("", False)])
+def test_what_a_table_does_not_call_public_is_never_read(tmp_path: Path, cell: str, is_public: bool) -> None:
+    text = f"conversation_id,role,text,public\na,customer,hi,true\na,agent,words,{cell}\n"
+
+    (transcript,), _, _ = read_bytes(tmp_path, text.encode(), "turns.csv")
+
+    assert [message.content for message in transcript.messages] == (["hi", "words"] if is_public else ["hi"])
+
+
 def test_labels_that_are_given_later_do_not_change_the_id_of_a_conversation(tmp_path: Path) -> None:
     (before,), _, _ = read_bytes(tmp_path, b"question,answer\nwhere?,here\n", "a.csv")
     (after,), _, _ = read_bytes(tmp_path, b"question,answer,intent\nwhere?,here,place\n", "b.csv")
@@ -385,8 +452,16 @@ def test_tables_are_read_in_the_encoding_and_with_the_delimiter_they_have(
 @pytest.mark.parametrize(
     ("text", "line", "expected"),
     [
-        ("", 1, "expected a header with the columns conversation_id,role,text or question,answer, got an empty file"),
-        ("a,b\nx,y\n", 1, "expected a header with the columns conversation_id,role,text or question,answer, got a, b"),
+        (
+            "",
+            1,
+            "expected a header with the columns conversation_id,role,text or question,answer or question,intent, got an empty file",
+        ),
+        (
+            "a,b\nx,y\n",
+            1,
+            "expected a header with the columns conversation_id,role,text or question,answer or question,intent, got a, b",
+        ),
         ("question,answer,answer\nx,y,z\n", 1, "expected every column once, got answer twice"),
         ('question,answer\nx,"y"z\n', 2, "expected quotes inside a quoted cell to be doubled"),
         ('question,answer\nx,"y\nz\n', 2, "expected a closing quote, got the end of the file at line 3"),

@@ -8,7 +8,7 @@ from functools import partial
 
 from finetune.importers.draft import Draft, Placed, Record, record_of
 from finetune.records import RefusedError, shown
-from knowledge_base.queries import ROLES
+from knowledge_base.queries import BOTS, ROLES
 
 NAME = "ChatML"
 START = "<|im_start|>"
@@ -68,5 +68,5 @@ def _draft(turns: Sequence[str]) -> Draft:
         role = ROLES.get(name)
         if role is None:
             raise RefusedError(f"expected role user, assistant or system behind {START}, got {shown(head.strip())}")
-        draft.say(role, text, author="bot" if name == "bot" else None)
+        draft.say(role, text, author="bot" if name in BOTS else None)
     return draft

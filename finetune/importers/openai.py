@@ -19,7 +19,7 @@ from finetune.importers.draft import (
     record_of,
 )
 from finetune.records import RefusedError, shown
-from knowledge_base.queries import ROLES
+from knowledge_base.queries import BOTS, ROLES
 
 NAME = "OpenAI messages"
 
@@ -73,7 +73,7 @@ def _message(draft: Draft, message: Mapping[str, Any]) -> None:
     elif role == "assistant":
         text = _text(message["content"] if message.get("content") is not None else message["refusal"])
         # A weight of 0 asks not to learn from the message: that is how the bot's own words are treated.
-        silent = message.get("weight") == 0 or name == "bot"
+        silent = message.get("weight") == 0 or str(name).strip().casefold() in BOTS
         draft.say("assistant", text, author="bot" if silent else message.get("author"), **labels)
     else:
         raise RefusedError(f"expected role system, developer, user, assistant or tool, got {shown(name)}")
