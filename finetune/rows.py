@@ -63,7 +63,7 @@ def _turns(rows: list[Row]) -> tuple[dict[str, Any], list[int]]:
     if not identity:
         raise RefusedError(f"expected a conversation_id, got an empty cell ({len(rows):,} rows from here on)")
     if any(row.cells.get("time", "").strip() for row in rows):
-        times = [moment_of(row.cells["time"].strip() or None, _TIME, index) for index, row in enumerate(rows)]
+        times = [moment_of(row.cells.get("time", "").strip() or None, _TIME, index) for index, row in enumerate(rows)]
         rows = [row for _, row in sorted(zip(times, rows, strict=True), key=lambda pair: pair[0])]
     return {"id": identity, "messages": [_turn(row) for row in rows]}, [row.line for row in rows]
 

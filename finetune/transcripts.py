@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from finetune import columns, rows
 from finetune.documents import decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
-from finetune.importers import Importer, Placed, Record, chatml, importer_of, macros, rasa
+from finetune.importers import Importer, Placed, Record, chatml, flat, importer_of, macros, rasa
 from finetune.importers.draft import PRIVATE
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
 from finetune.tables import FileError, Row, Table, read_table
@@ -222,7 +222,9 @@ class _Collection:
 
     def _read_document(self, path: Path, document: object) -> None:
         """Read the records of a JSON or YAML document: its list, or the one object that it is."""
-        values = list(enumerate(document, 1)) if isinstance(document, list) else [(1, document)]
+        document = _unwrapped(document)
+        several = isinstance(document, list) and importer_of(document) is None
+        values = list(enumerate(document, 1)) if isinstance(document, list) and several else [(1, document)]
         groups: dict[str, tuple[Importer | None, list[Placed]]] = {}
         for number, value in values:
             importer = importer_of(value)
@@ -243,7 +245,7 @@ class _Collection:
 
     def _import(self, path: Path, name: str, records: Iterable[Record], unit: Unit) -> None:
         self._formats[str(path)].setdefault(name)
-        for record in records if name == _OURS else macros.once(records):
+        for record in records if name in (_OURS, flat.NAME) else macros.once(records):
             source = f"{path}:{record.place}"
             for text in record.notes:
                 self._note(source, text)
@@ -315,6 +317,18 @@ class _Collection:
 
     def _note_encoding(self, path: Path, encoding: str) -> None:
         self._note(f"{path}", f"not UTF-8: read as {encoding}; save it as UTF-8 if letters look wrong")
+
+
+def _unwrapped(document: object) -> object:
+    """Return the list of conversations that an object of no known form holds, as pages of search results do."""
+    if not isinstance(document, dict) or "messages" in document or importer_of(document):
+        return document
+    lists = [value for value in document.values() if isinstance(value, list) and any(map(_is_conversation, value))]
+    return lists[0] if len(lists) == 1 else document
+
+
+def _is_conversation(value: object) -> bool:
+    return importer_of(value) is not None or (isinstance(value, dict) and isinstance(value.get("messages"), list))
 
 
 def _own(number: int, value: object) -> Record:

@@ -36,6 +36,7 @@ FILES = (
     "openai.jsonl",
     "alpaca.json",
     "chatml.txt",
+    "flat.jsonl",
 )
 NAMES = {file: importer.NAME for file in FILES for importer in IMPORTERS if importer.__name__.endswith(Path(file).stem)}  # type: ignore[attr-defined]
 MUTATIONS = 500
@@ -55,6 +56,13 @@ def said(transcripts: Sequence[Transcript]) -> list[list[Said]]:
 
 def expected(file: str) -> list[Transcript]:
     return read_files([SHAPES / f"{Path(file).stem}.expected.jsonl"]).transcripts
+
+
+def zendesk_comments() -> list[dict[str, Any]]:
+    return [
+        {"author_id": 5, "public": True, "body": "Where?"},
+        {"author_id": 8, "public": True, "body": "Here."},
+    ]
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -134,6 +142,50 @@ def test_a_message_that_a_later_event_of_chatwoot_deletes_is_not_used(tmp_path: 
     assert said(reading.transcripts) == [[("user", None, "where is it?")]]
 
 
+TICKET = {"id": 3, "requester_id": 5, "comments": zendesk_comments()}
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"results": [TICKET], "count": 1},
+        {"ticket": TICKET, "users": []},
+        {"ticket": {"id": 3, "requester_id": 5}, "comments": TICKET["comments"]},
+        {"comments": TICKET["comments"], "users": [{"id": 5, "role": "end-user"}, {"id": 8, "role": "agent"}]},
+        {
+            "conversations": [
+                {"messages": [{"role": "user", "content": "Where?"}, {"role": "agent", "content": "Here."}]}
+            ]
+        },
+        {
+            "id": "a",
+            "conversations": [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}],
+        },
+        [{"id": "a", "items": [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": "Here."}]}],
+        [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}],
+        [[{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "Here."}]],
+        {"prompt": [{"role": "user", "content": "Where?"}], "completion": [{"role": "assistant", "content": "Here."}]},
+    ],
+)
+def test_a_conversation_is_found_in_the_wrappings_that_exports_have(tmp_path: Path, form: object) -> None:
+    reading = read_data(tmp_path, json.dumps(form), "export.json")
+
+    assert reading.refusals == []
+    assert [[(role, text) for role, _, text in chat] for chat in said(reading.transcripts)] == [
+        [("user", "Where?"), ("assistant", "Here.")]
+    ]
+
+
+def test_an_event_of_chatwoot_that_does_not_say_where_it_belongs_is_of_its_page(tmp_path: Path) -> None:
+    said_first = {"id": 1, "content": "Where?", "message_type": 0, "private": False, "conversation_id": 9}
+    event = {"id": 2, "content": "It was resolved", "message_type": 2, "private": False}
+
+    reading = read_data(tmp_path, json.dumps({"meta": {}, "payload": [said_first, event]}), "page.json")
+
+    assert reading.refusals == []
+    assert [(t.id, len(t.messages)) for t in reading.transcripts] == [("chatwoot-9", 1)]
+
+
 def test_a_customer_who_writes_a_mark_of_chatml_does_not_make_a_table_chatml(tmp_path: Path) -> None:
     table = "conversation_id,role,text\na,customer,what is <|im_start|>?\na,agent,nothing\n"
 
@@ -146,7 +198,7 @@ def test_a_customer_who_writes_a_mark_of_chatml_does_not_make_a_table_chatml(tmp
 def test_what_is_left_out_is_counted_with_its_reason() -> None:
     warnings = "\n".join(read_files([SHAPES / file for file in FILES]).warnings)
 
-    assert "private note left out (5 times)" in warnings
+    assert "private note left out (6 times)" in warnings
     assert "deleted or redacted message left out (3 times)" in warnings
     for reason in ("event left out", "deleted ticket left out", "ticket that is deleted or spam left out"):
         assert reason in warnings

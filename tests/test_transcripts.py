@@ -159,7 +159,7 @@ def test_an_unknown_key_is_warned_of_once_with_its_first_place_and_count(tmp_pat
     ("row", "expected"),
     [
         ([], "expected a conversation object, got an empty list"),
-        ({"question": "a", "answer": "b"}, 'expected "messages", a list of messages, got the keys "question, answer"'),
+        ({"topic": "a", "answer": "b"}, 'expected "messages", a list of messages, got the keys "topic, answer"'),
         ({"messages": []}, 'expected "messages" to be a list of messages, got an empty list'),
         ({"messages": "hi"}, 'expected "messages" to be a list of messages, got "hi"'),
         ({"messages": ["hi"]}, 'message 1: expected a message object, got "hi"'),

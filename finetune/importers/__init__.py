@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from finetune.importers import alpaca, chatml, chatwoot, freshdesk, intercom, openai, rasa, sharegpt, zendesk
+from finetune.importers import alpaca, chatml, chatwoot, flat, freshdesk, intercom, openai, rasa, sharegpt, zendesk
 from finetune.importers.draft import Placed, Record
 
 __all__ = ["IMPORTERS", "Importer", "Placed", "Record", "importer_of"]
@@ -29,7 +29,7 @@ class Importer(Protocol):
         ...
 
 
-IMPORTERS: tuple[Importer, ...] = (zendesk, freshdesk, intercom, chatwoot, sharegpt, openai, alpaca, chatml, rasa)
+IMPORTERS: tuple[Importer, ...] = (zendesk, freshdesk, intercom, chatwoot, sharegpt, openai, alpaca, chatml, rasa, flat)
 
 
 def importer_of(value: object) -> Importer | None:

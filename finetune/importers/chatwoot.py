@@ -78,9 +78,11 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
     for place, value in values:
         fields = value if isinstance(value, dict) else {}
         items = [value] if _is_message(value) or not _page(fields) else _page(fields)
+        known = {_stated(item) for item in items if _is_message(item)} - {""}
+        page = next(iter(known)) if len(known) == 1 else f"at {place}"  # an event may not say where it belongs
         for number, item in enumerate(items, 1):
             spot = number if len(values) == 1 else place
-            for identity, message, labels in _messages(item, place):
+            for identity, message, labels in _messages(item, page):
                 conversation = conversations.setdefault(identity, _Conversation(spot))
                 conversation.labels = conversation.labels or labels
                 conversation.add(message)
@@ -88,15 +90,18 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
         yield record_of(conversation.place, partial(_draft, identity, conversation))
 
 
-def _messages(item: object, place: int) -> Iterator[tuple[str, object, object]]:
-    """Yield (id of the conversation, message, labels); without an id the messages of a page belong together."""
+def _messages(item: object, page: str) -> Iterator[tuple[str, object, object]]:
+    """Yield (id of the conversation, message, labels); what states no id has that of its page."""
     if isinstance(item, dict) and isinstance(item.get("messages"), list) and not _is_message(item):
-        identity = name_of(item.get("id")) or f"at {place}"
+        identity = name_of(item.get("id")) or page
         yield from ((identity, message, item.get("labels")) for message in item["messages"])
         return
-    fields = item if isinstance(item, dict) else {}
-    identity = name_of(fields.get("conversation_id")) or name_of(inner_of(fields, "conversation").get("id"))
-    yield identity or f"at {place}", item, None
+    yield _stated(item) or page, item, None
+
+
+def _stated(message: object) -> str:
+    fields = message if isinstance(message, dict) else {}
+    return name_of(fields.get("conversation_id")) or name_of(inner_of(fields, "conversation").get("id"))
 
 
 def _draft(identity: str, conversation: _Conversation) -> Draft:

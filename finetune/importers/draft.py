@@ -88,15 +88,13 @@ def record_of(place: int, build: Callable[[], Draft | str]) -> Record:
     return Record(place, notes=(made,)) if isinstance(made, str) else made.record(place)
 
 
-def members(values: Sequence[Placed], *path: str) -> Iterator[tuple[int, object, Mapping[str, Any]]]:
+def members(values: Sequence[Placed], key: str) -> Iterator[tuple[int, object, Mapping[str, Any]]]:
     """Yield the records of pages such as `{"tickets": [...]}`, with the page around them, and bare records as they are.
 
     Records of the only page of a file are numbered; those of several pages have the place of their page.
     """
     for place, value in values:
-        inner = value
-        for key in path:
-            inner = inner.get(key) if isinstance(inner, dict) else None
+        inner = value.get(key) if isinstance(value, dict) else None
         if isinstance(inner, list) and isinstance(value, dict):
             for number, item in enumerate(inner, 1):
                 yield (number if len(values) == 1 else place), item, value
@@ -167,6 +165,12 @@ def list_of(fields: Mapping[str, Any], key: str) -> list[Any]:
     if value is not None and not isinstance(value, list):
         raise RefusedError(f'expected "{key}" to be a list, got {shown(value)}')
     return value or []
+
+
+def list_at(fields: Mapping[str, Any], key: str) -> list[Any]:
+    """Return a list inside of an object; anything else counts as an empty one."""
+    value = fields.get(key)
+    return value if isinstance(value, list) else []
 
 
 def inner_of(fields: Mapping[str, Any], key: str) -> Mapping[str, Any]:

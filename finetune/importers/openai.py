@@ -32,10 +32,21 @@ _LABELS = {"user": ("intent", "entities"), "assistant": ("action", "evidence", "
 
 def recognises(value: object) -> bool:
     """Say whether a value has `messages` with something that only this form has; the rest is our own form."""
+    if isinstance(value, list) or (isinstance(value, dict) and "messages" not in value):
+        return bool(_bare(value))
     messages = value.get("messages") if isinstance(value, dict) else None
     if not isinstance(messages, list):
         return False
     return any(isinstance(message, dict) and "role" in message and _is_own(message) for message in messages)
+
+
+def _bare(value: object) -> list[Any]:
+    """Return the messages of a list that holds nothing else, or of a prompt and a completion that are such lists."""
+    if isinstance(value, dict):
+        prompt, completion = _bare(value.get("prompt")), _bare(value.get("completion"))
+        return [*prompt, *completion] if prompt and completion else []
+    items = value if isinstance(value, list) else []
+    return items if all(isinstance(item, dict) and {"role", "content"} <= item.keys() for item in items) else []
 
 
 def _is_own(message: Mapping[str, Any]) -> bool:
@@ -50,7 +61,8 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
 
 
 def _conversation(value: object) -> Draft:
-    fields = fields_of(value, "a conversation object")
+    bare = _bare(value)
+    fields = {"messages": bare} if bare else fields_of(value, "a conversation object")
     identity = name_of(fields.get("id"))
     draft = Draft(identity_of("openai", identity), tags=inner_of(fields, "metadata").get("tags"))
     for message in list_of(fields, "messages"):

@@ -1,4 +1,7 @@
-"""ShareGPT: `{"conversations": [{"from": "human", "value": ...}, {"from": "gpt", "value": ...}]}`."""
+"""ShareGPT: `{"conversations": [{"from": "human", "value": ...}, {"from": "gpt", "value": ...}]}`.
+
+Data sets of this form also call the list `conversation` or `items`, and the keys of a turn `role` and `content`.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from finetune.importers.draft import (
     Placed,
     Record,
     fields_of,
-    has_object_with,
     identity_of,
+    list_at,
     list_of,
     record_of,
     text_of,
@@ -22,6 +25,7 @@ from finetune.records import RefusedError, shown
 
 NAME = "ShareGPT"
 
+_LISTS = ("conversations", "conversation", "items")
 _CUSTOMER = ("human", "user", "customer")
 # "gpt" is the name of the side that is to be learnt, whoever wrote it; the others name a machine.
 _ASSISTANT = ("gpt", "assistant", "agent", "model")
@@ -31,7 +35,16 @@ _UNSPOKEN = ("system", "tool", "function", "function_call", "function_response",
 
 def recognises(value: object) -> bool:
     """Say whether a value is a conversation of turns with `from` and `value`."""
-    return isinstance(value, dict) and has_object_with(value.get("conversations"), ("from",))
+    return isinstance(value, dict) and bool(_list_in(value))
+
+
+def _list_in(value: Mapping[str, Any]) -> str:
+    """Return the name of the list of turns; empty where there is none."""
+    return next((name for name in _LISTS if any(map(_is_turn, list_at(value, name)))), "")
+
+
+def _is_turn(item: object) -> bool:
+    return isinstance(item, dict) and ("from" in item or ("role" in item and ("content" in item or "value" in item)))
 
 
 def records(values: Sequence[Placed]) -> Iterator[Record]:
@@ -43,15 +56,15 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
 def _conversation(value: object) -> Draft:
     fields = fields_of(value, "a conversation object")
     draft = Draft(identity_of(NAME, fields.get("id")))
-    for turn in list_of(fields, "conversations"):
+    for turn in list_of(fields, _list_in(fields)):
         _turn(draft, fields_of(turn, "a turn object"))
     return draft
 
 
 def _turn(draft: Draft, turn: Mapping[str, Any]) -> None:
-    name = turn.get("from")
+    name = turn.get("from", turn.get("role"))
     speaker = name.strip().casefold() if isinstance(name, str) else ""
-    text = text_of(turn, "value")
+    text = text_of(turn, "value", "content")
     if turn.get("note") not in (None, False):
         draft.leave_out(PRIVATE)
     elif speaker in _CUSTOMER:

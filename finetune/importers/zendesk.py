@@ -39,10 +39,16 @@ def recognises(value: object) -> bool:
 
 
 def _is_ticket(value: object) -> bool:
-    if not isinstance(value, dict) or not isinstance(value.get("comments"), list):
+    ticket = _with_inner(value) if isinstance(value, dict) else {}
+    if not isinstance(ticket.get("comments"), list):
         return False
     keys = ("requester_id", "requester", "ticket")
-    return any(key in value for key in keys) or has_object_with(value["comments"], ("author_id",))
+    return any(key in ticket for key in keys) or has_object_with(ticket["comments"], ("author_id",))
+
+
+def _with_inner(outer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a ticket that may stand as `{"ticket": {...}}`, its comments inside of that or beside it."""
+    return {**inner_of(outer, "ticket"), **outer}
 
 
 def records(values: Sequence[Placed]) -> Iterator[Record]:
@@ -52,14 +58,13 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
 
 
 def _ticket(value: object, page: Mapping[str, Any]) -> Draft | str:
-    outer = fields_of(value, "a ticket object")
-    ticket = {**inner_of(outer, "ticket"), **outer}
+    ticket = _with_inner(fields_of(value, "a ticket object"))
     if ticket.get("status") == "deleted":
         return "deleted ticket left out"
     customer = name_of(ticket.get("requester_id")) or name_of(inner_of(ticket, "requester").get("id"))
-    if not customer:
-        raise RefusedError('expected "requester_id", which tells who the customer is, got nothing')
     users = {name_of(user.get("id")): user for user in _users(page, ticket)}
+    if not customer and not any(user.get("role") == "end-user" for user in users.values()):
+        raise RefusedError('expected "requester_id", which tells who the customer is, got nothing')
     draft = Draft(identity_of(NAME, ticket.get("id")), tags=ticket.get("tags"))
     for comment in list_of(ticket, "comments"):
         _comment(draft, fields_of(comment, "a comment object"), customer, users)
