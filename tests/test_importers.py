@@ -58,13 +58,6 @@ def expected(file: str) -> list[Transcript]:
     return read_files([SHAPES / f"{Path(file).stem}.expected.jsonl"]).transcripts
 
 
-def zendesk_comments() -> list[dict[str, Any]]:
-    return [
-        {"author_id": 5, "public": True, "body": "Where?"},
-        {"author_id": 8, "public": True, "body": "Here."},
-    ]
-
-
 @pytest.mark.parametrize("file", FILES)
 def test_an_export_gives_the_conversations_that_a_person_would_read_in_it(file: str) -> None:
     reading = read_files([SHAPES / file])
@@ -142,16 +135,17 @@ def test_a_message_that_a_later_event_of_chatwoot_deletes_is_not_used(tmp_path: 
     assert said(reading.transcripts) == [[("user", None, "where is it?")]]
 
 
-TICKET = {"id": 3, "requester_id": 5, "comments": zendesk_comments()}
+COMMENTS = [{"author_id": 5, "public": True, "body": "Where?"}, {"author_id": 8, "public": True, "body": "Here."}]
+BARE = {"id": 3, "requester_id": 5, "comments": COMMENTS}
 
 
 @pytest.mark.parametrize(
     "form",
     [
-        {"results": [TICKET], "count": 1},
-        {"ticket": TICKET, "users": []},
-        {"ticket": {"id": 3, "requester_id": 5}, "comments": TICKET["comments"]},
-        {"comments": TICKET["comments"], "users": [{"id": 5, "role": "end-user"}, {"id": 8, "role": "agent"}]},
+        {"results": [BARE], "count": 1},
+        {"ticket": BARE, "users": []},
+        {"ticket": {"id": 3, "requester_id": 5}, "comments": COMMENTS},
+        {"comments": COMMENTS, "users": [{"id": 5, "role": "end-user"}, {"id": 8, "role": "agent"}]},
         {
             "conversations": [
                 {"messages": [{"role": "user", "content": "Where?"}, {"role": "agent", "content": "Here."}]}
