@@ -102,6 +102,8 @@ def _require_writable(flag: str, target: Path) -> None:
 
 def run(main: Callable[[Sequence[str] | None], int]) -> NoReturn:
     """Run a command's `main` and leave the process with its exit code; a user never sees a traceback."""
+    # Read when numpy loads. Its products are small here, and its threads spin on the cores that PyTorch is to compute on.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         code = main(None)
     except FrontdeskError as error:

@@ -197,6 +197,27 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_command_computes_with_one_thread_of_numpys_and_leaves_the_cores_to_pytorch() -> None:
+    code = (
+        "from knowledge_base.command import run\n"
+        "def main(argv):\n"
+        "    import numpy, scipy.linalg\n"
+        "    from threadpoolctl import threadpool_info\n"
+        "    print([one['num_threads'] for one in threadpool_info() if one['user_api'] == 'blas'])\n"
+        "    return 0\n"
+        "run(main)\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
+    )
+
+    threads = json.loads(found.stdout)
+    assert threads, "numpy and scipy bring a BLAS of their own"
+    assert set(threads) == {1}
+
+
 def test_the_commands_of_the_contract_exist() -> None:
     assert set(COMMANDS) >= {
         "app", "chatbot.ask", "chatbot.init", "chatbot.export", "chatbot.erase", "chatbot.users",
