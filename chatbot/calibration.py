@@ -19,7 +19,7 @@ from knowledge_base.manifest import verify
 from knowledge_base.scorer import Scorer
 
 FILE = "calibration.json"
-EVIDENCE_FEATURES = 3
+FOUND_FEATURES, READ_FEATURES = 1, 3  # of the evidence: what search says, and what the model's reading adds to it
 SEARCHED_ENTRIES = 5  # found for a turn; thresholds are fitted on as many
 
 
@@ -41,7 +41,8 @@ class Calibration:
     """The fitted numbers of one deployment.
 
     `scorer` gives the probability that an entry answers; `evidence` the probability that a reply written from the
-    entries is right, from `evidence_features`; None where there was nothing to fit it on.
+    entries is right, from `found_features` or, where the model's reading told more, from `read_features`; None where there
+    was nothing to fit it on.
     `thresholds` are least probabilities: `approved`, `grounded`, `ask`, `out_of_scope` and `step:LABEL`.
     `adapter`, `knowledge` and `encoder` are the sha256 of what they were fitted with (adapter "" for none).
     """
@@ -55,6 +56,11 @@ class Calibration:
     encoder: str
     fitted_on: Mapping[str, int] = field(default_factory=dict)
     sha256: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether the model reads the entries before a reply is written from them."""
+        return self.evidence is not None and len(self.evidence.weights) == READ_FEATURES
 
     def threshold(self, name: str) -> float:
         """Return a least probability; infinity where none is certain enough."""
@@ -80,7 +86,7 @@ class Calibration:
             evidence = facts.pop("evidence")
             return cls(
                 scorer=Scorer.from_json(facts.pop("scorer")),
-                evidence=None if evidence is None else _logistic(evidence, EVIDENCE_FEATURES),
+                evidence=None if evidence is None else _logistic(evidence),
                 sha256=_sha256(folder),
                 **facts,
             )
@@ -103,7 +109,12 @@ class Calibration:
                 )
 
 
-def evidence_features(hits: Sequence[Hit], reading: EvidenceReading) -> tuple[float, float, float]:
+def found_features(hits: Sequence[Hit]) -> tuple[float]:
+    """Return the log-odds that the likeliest entry answers."""
+    return (log_odds(hits[0].probability),)
+
+
+def read_features(hits: Sequence[Hit], reading: EvidenceReading) -> tuple[float, float, float]:
     """Return three log-odds: that the entry which a reply would begin with answers, of full support, of its pointer."""
     place = pointed(reading)
     return (
@@ -124,10 +135,11 @@ def log_odds(probability: float) -> float:
     return math.log(bounded / (1 - bounded))
 
 
-def _logistic(facts: Mapping[str, object], features: int) -> Logistic:
+def _logistic(facts: Mapping[str, object]) -> Logistic:
     weights, bias = facts["weights"], facts["bias"]
-    if not isinstance(weights, list) or len(weights) != features or not isinstance(bias, int | float):
-        raise TypeError(f"expected {features} weights and a bias")
+    known = (FOUND_FEATURES, READ_FEATURES)
+    if not isinstance(weights, list) or len(weights) not in known or not isinstance(bias, int | float):
+        raise TypeError(f"expected {FOUND_FEATURES} or {READ_FEATURES} weights and a bias")
     return Logistic(tuple(float(w) for w in weights), float(bias))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from chatbot.calibration import Calibration, evidence_features
+from chatbot.calibration import Calibration, found_features, read_features
 from chatbot.readings import NONE
 from chatbot.types import Decision, EvidenceReading, Understanding
 from knowledge_base.entry import Entry, Hit
@@ -31,7 +31,8 @@ def decide(
         understanding: what the message means; empty without an adapter.
         hits: what search found, likeliest first.
         calibration: the fitted numbers; without them no answer is certain, and the nearest entries are offered.
-        read_evidence: has the model read the entries; asked only where it matters; None without an adapter.
+        read_evidence: has the model read the entries; asked only where it matters; None without an adapter, and then nothing
+            is written.
         message: what the customer wrote; an entry that asks the same word for word answers it, with a calibration or without.
         picked: what the message picks of the readings offered before, see `readings.picked`.
     """
@@ -57,7 +58,8 @@ def decide(
     if sure_step == DECLINE or outside >= calibration.threshold("out_of_scope"):
         return Decision("decline", "out_of_scope", probability=max(outside, steps.get(DECLINE, 0.0)))
     if best and read_evidence and calibration.evidence:
-        rightness = calibration.evidence(evidence_features(hits, read_evidence()))
+        known = read_features(hits, read_evidence()) if calibration.reads else found_features(hits)
+        rightness = calibration.evidence(known)
         if rightness >= calibration.threshold("grounded"):
             return Decision("grounded", "evidence_supports", tuple(hit.entry.id for hit in hits), rightness)
     if sure_step == ASK:

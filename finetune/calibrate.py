@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chatbot.calibration import SEARCHED_ENTRIES, Calibration, evidence_features, pointed
+from chatbot.calibration import SEARCHED_ENTRIES, Calibration, found_features, pointed, read_features
 from chatbot.config import SETTINGS_FILE, load_settings
 from finetune.adapter_folder import kept_id, of_part, read_run
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
 from finetune.inputs import load_knowledge, read_chats
 from finetune.output_folder import output_folder
-from finetune.thresholds import logistic, threshold, worthwhile
+from finetune.thresholds import foresees_better, logistic, threshold, worthwhile
 from knowledge_base import scorer as weights
 from knowledge_base.candidates import HeldOut
 from knowledge_base.command import (
@@ -126,7 +126,7 @@ def fit(
         thresholds[f"step:{step}"] = threshold([(p, ok) for label, p, ok in found.steps if label == step], max_error)
     thresholds["out_of_scope"] = threshold(found.scope, max_error)
     draft = replace(draft, thresholds=thresholds, fitted_on={**fitted_on, "chat_turns": len(found.steps)})
-    return _with_evidence(draft, model, cases, max_error)
+    return _with_evidence(draft, model, cases, max_error, say)
 
 
 def fit_weights(
@@ -173,31 +173,40 @@ def read_steps(model: DialogueModel, chats: Sequence[Transcript]) -> Steps:
     return Steps(tuple(steps), tuple(scope))
 
 
-def _with_evidence(draft: Calibration, model: DialogueModel, cases: Sequence[Case], max_error: float) -> Calibration:
+def _with_evidence(
+    draft: Calibration, model: DialogueModel, cases: Sequence[Case], max_error: float, say: Callable[[str], None]
+) -> Calibration:
     """Read the entries found for the questions that no approved entry answers, and fit when a reply would be right.
 
-    It is right when the entry that it would begin with answers: the gate keeps its facts to that entry. At most `max_error`
-    of all answers are wrong, those from approved entries among them.
+    It is right when the entry that it would begin with answers: the gate keeps its facts to that entry. What the model reads
+    is weighed where it tells more than search does; else no customer waits for it. At most `max_error` of all answers are
+    wrong, those from approved entries among them.
     """
     sure = draft.threshold("approved")
     approved = [c for c in cases if c.hits and c.hits[0].entry.approved and _top(c) >= sure]
     open_cases = [c for c in cases if c.hits and not (c.hits[0].entry.approved and _top(c) >= sure)]
     every = -(-len(open_cases) // MAX_READ) or 1
-    rows: list[tuple[tuple[float, ...], bool]] = []
+    found: list[tuple[float, ...]] = []
+    read: list[tuple[float, ...]] = []
+    right: list[bool] = []
     with progress("reading entries", len(open_cases[::every])) as advance:
         for case in open_cases[::every]:
             reading = model.read_evidence(case.messages, model.shown([hit.entry for hit in case.hits]))
-            right = case.hits[pointed(reading)].entry.id in case.relevant
-            rows.append((evidence_features(case.hits, reading), right))
+            found.append(found_features(case.hits))
+            read.append(read_features(case.hits, reading))
+            right.append(case.hits[pointed(reading)].entry.id in case.relevant)
             advance(1)
-    if len({right for _, right in rows}) < 2:
+    if len(set(right)) < 2:
         return draft
-    evidence = logistic([features for features, _ in rows], [right for _, right in rows])
-    scored = [(evidence(features), right) for features, right in rows]
+    reads = foresees_better(read, found, right)
+    say(f"the model's reading of the entries {'counts' if reads else 'tells no more than search: it is left out'}")
+    features = read if reads else found
+    evidence = logistic(features, right)
+    scored = [(evidence(row), ok) for row, ok in zip(features, right, strict=True)]
     given = [(math.inf, case.right(1)) for case in approved[::every]]
     grounded = threshold([*given, *scored], max_error)
     thresholds = {**draft.thresholds, "grounded": None if grounded == math.inf else grounded}
-    fitted_on = {**draft.fitted_on, "read": len(rows), "read_right": sum(right for _, right in rows)}
+    fitted_on = {**draft.fitted_on, "read": len(right), "read_right": sum(right)}
     return replace(draft, evidence=evidence, thresholds=thresholds, fitted_on=fitted_on)
 
 

@@ -15,14 +15,14 @@ from conftest import WordEncoder, fill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatbot.calibration import FILE, Calibration, Logistic, evidence_features, log_odds
+from chatbot.calibration import FILE, Calibration, Logistic, found_features, log_odds, read_features
 from chatbot.errors import CalibrationError
 from chatbot.model import Adapter
 from chatbot.types import EvidenceReading, Message
 from finetune.calibrate import _max_error, fit
 from finetune.cases import chat_cases
 from finetune.records import Transcript
-from finetune.thresholds import threshold, worthwhile
+from finetune.thresholds import foresees_better, threshold, worthwhile
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.errors import InputError
 from knowledge_base.manifest import MANIFEST, seal, sha256_of
@@ -113,6 +113,9 @@ def test_a_calibration_reads_back_with_its_hash(tmp_path: Path) -> None:
     assert Calibration.load(folder) == replace(MADE, sha256=sha256_of(folder / MANIFEST))
     without = save(replace(MADE, evidence=None), tmp_path / "d")
     assert Calibration.load(without).evidence is None
+    by_search = replace(MADE, evidence=Logistic((0.5,), 0.25))
+    assert Calibration.load(save(by_search, tmp_path / "e")).evidence == by_search.evidence
+    assert [one.reads for one in (MADE, replace(MADE, evidence=None), by_search)] == [True, False, False]
 
 
 def test_a_kind_of_reply_without_a_threshold_is_never_certain_enough() -> None:
@@ -178,9 +181,28 @@ def test_log_odds_are_bounded_at_certainty() -> None:
 def test_evidence_is_judged_by_the_entry_that_a_reply_would_begin_with() -> None:
     found = [replace(hit, probability=p) for hit, p in zip(hits(0.3, 0.2), (0.6, 0.8), strict=True)]
     second = EvidenceReading({"full": 0.2}, (0.1, 0.9))
-    assert evidence_features(found, second) == pytest.approx([math.log(4), -math.log(4), math.log(9)])
+    assert read_features(found, second) == pytest.approx([math.log(4), -math.log(4), math.log(9)])
     first = EvidenceReading({"full": 0.2}, (0.5, 0.5))
-    assert evidence_features(found, first) == pytest.approx([math.log(1.5), -math.log(4), 0.0])
+    assert read_features(found, first) == pytest.approx([math.log(1.5), -math.log(4), 0.0])
+
+
+def test_without_a_reading_evidence_is_judged_by_the_likeliest_entry() -> None:
+    found = [replace(hit, probability=p) for hit, p in zip(hits(0.9, 0.2), (0.8, 0.15), strict=True)]
+    assert found_features(found) == pytest.approx([math.log(4)])
+
+
+@pytest.mark.parametrize(
+    ("told", "count", "expected"),
+    [("the truth in part", 200, True), ("nothing", 200, False), ("the truth in part", 18, False)],
+)
+def test_what_the_model_reads_counts_only_where_it_foresees_what_was_not_fitted_on(
+    told: str, count: int, expected: bool
+) -> None:
+    chance = Random(5)  # noqa: S311 (a sample, not a secret)
+    right = [number % 2 == 0 for number in range(count)]
+    found = [(chance.gauss(ok, 1.0),) for ok in right]
+    read = [(*one, chance.gauss(2 * ok if told != "nothing" else 0, 1.0)) for one, ok in zip(found, right, strict=True)]
+    assert foresees_better(read, found, right) is expected
 
 
 # --- fitting on questions, with a real knowledge base ---------------------------------------------------------------

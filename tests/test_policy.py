@@ -33,6 +33,8 @@ FITTED = Calibration(
     encoder="",
 )
 
+BY_SEARCH = replace(FITTED, evidence=Logistic((1.0,), 0.0))
+
 
 def hits(*probabilities: float, approved: bool = True) -> list[Hit]:
     return [Hit(Entry(f"e{i}", f"Q{i}?", f"A{i}.", approved=approved), p, p) for i, p in enumerate(probabilities)]
@@ -160,6 +162,15 @@ def test_the_entries_are_read_only_where_the_decision_depends_on_it() -> None:
         decide(understanding, found, FITTED, asked)
     decide(UNKNOWN, hits(0.6), replace(FITTED, evidence=None), asked)
     decide(UNKNOWN, hits(0.6), None, asked)
+    decide(UNKNOWN, hits(0.6), BY_SEARCH, asked)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"), [(hits(0.75, approved=False), "grounded"), (hits(0.65, approved=False), "ask")]
+)
+def test_where_the_reading_tells_nothing_search_alone_says_what_is_written(found: list[Hit], kind: str) -> None:
+    assert decide(UNKNOWN, found, BY_SEARCH, lambda: NONE).kind == kind
+    assert decide(UNKNOWN, found, BY_SEARCH, None).kind == "ask", "nobody could write it"
 
 
 @given(
