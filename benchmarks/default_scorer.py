@@ -5,7 +5,7 @@
 
 Three fits are written. The cases of the first are judged queries, and the turns of chats whose replies name the entries they
 rest on or were declined; those of the second are the same over the same entries without their alternatives; those of the
-third are dialogues (`dialogues.py --part fit`) over a knowledge of which every entry has a subject. The same cases in five
+third are dialogues (`judged/places_fit.jsonl`) over a knowledge of which every entry has a subject. The same cases in five
 parts, each scored by weights fitted on the other four, say how good the weights are beside those of meaning alone. The second
 command fits and writes nothing: it says how well judged queries are ranked without any fit, by the mean of the two cosines;
 `knowledge_base.evaluate` says the same of the fitted weights.
@@ -35,8 +35,8 @@ from knowledge_base.search import KnowledgeBase
 
 Array = NDArray[Any]
 FOLDS = 5
-START = Scorer((0.0,) * len(FEATURES), 0.0)
-WORDS = ("words", "wording", "context_words", "recent")
+START = Scorer((0.0,) * len(FEATURES), 0.0, 0.0)
+WORDS = ("words", "wording", "context_words", "recent", "asks")
 TWO_COSINES = Scorer(tuple(0.5 * (name in MEANING[:2]) for name in FEATURES), 0.0)
 
 

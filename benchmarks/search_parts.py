@@ -25,8 +25,8 @@ from knowledge_base.queries import read_queries
 from knowledge_base.scorer import FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
 
-START = Scorer((0.0,) * len(FEATURES), 0.0)
-MEANING = ("question", "whole")
+START = Scorer((0.0,) * len(FEATURES), 0.0, 0.0)
+MEANING = ("question", "whole", "asks")
 CONTEXT = ("question_in_context", "whole_in_context", "regression_in_context", "context_words", "recent")
 PARTS = {  # each with those before it
     "meaning, weighed": MEANING,
@@ -36,7 +36,8 @@ PARTS = {  # each with those before it
     "the message before": CONTEXT,
     "subjects": SUBJECT,
     "categories": CATEGORY,
-    "how much is asked and named": ("asks", "named"),
+    "what is said beside questions": ("background",),
+    "how long the message is": ("length",),
 }
 
 
@@ -95,9 +96,9 @@ def table(fitted_on: Sequence[Searched], measured: Sequence[Searched]) -> list[s
         names += added
         cases = [case.only(names) for case in fitted_on]
         scorer = fit([(case.features, case.right) for case in cases], START)
-        utilities = [scorer.utilities(case.only(names).features) for case in measured]
-        ranks = [case.rank(scores) for case, scores in zip(measured, utilities, strict=True)]
-        something = [float(scorer.probabilities(scores).sum()) for scores in utilities]
+        shown = [case.only(names).features for case in measured]
+        ranks = [case.rank(scorer.utilities(features)) for case, features in zip(measured, shown, strict=True)]
+        something = [scorer.something(features) for features in shown]
         lines.append(_line(part if part in list(PARTS)[:1] else f"+ {part}", measured, ranks, dense, something))
     return lines
 

@@ -15,13 +15,13 @@ from chatbot.bot import Parts
 from chatbot.calibration import SEARCHED_ENTRIES
 from chatbot.errors import NotLoadedError
 from chatbot.types import Understanding
-from knowledge_base.candidates import REGRESSION
+from knowledge_base.candidates import MEANING, REGRESSION
 from knowledge_base.editing import Editor
 from knowledge_base.edits import Edit
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.origins import Origin
 from knowledge_base.regression import pointed_at
-from knowledge_base.scorer import FEATURES, Scorer
+from knowledge_base.scorer import FEATURES, OF_ENTRY, Scorer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
 LOOKED_AT = 500  # of the latest unanswered questions: some seconds of embedding on the first look, none afterwards
 SHOWN_GAPS = 50
 
-NEARNESS = ("question", "whole", "question_in_context", "whole_in_context", "asks")  # all 1 where a message is an entry
-
 STATES = ("in force", "not in force", "internal", "not approved", "edited here", "retired")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A hit with its reasons: `values` of the features, and `contributions` (value times weight), by their names."""
+    """A hit with its reasons: `values` of its features, and `contributions` (value times weight), by their names.
+
+    The contributions sum to the hit's score, by which it ranks among the entries.
+    """
 
     hit: Hit
     values: Mapping[str, float]
@@ -50,13 +51,12 @@ class Finding:
 class Findings:
     """What a message finds, likeliest first; `nothing` is the probability that no entry answers.
 
-    `threshold` is what speaks for nothing, which the contributions of a hit must outweigh; the hit's score is what is
-    left.
+    `reasons` say by their names what adds to the log-odds that any entry answers, and sum to these.
     """
 
     found: Sequence[Finding]
     nothing: float
-    threshold: float
+    reasons: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +142,17 @@ class Curation:
         parts.knowledge.refresh()
         scorer = parts.scorer
         candidates = parts.knowledge.candidates(message, history=[("user", context)] if context else ())
+        features = candidates.features
         place = {entry.id: i for i, entry in enumerate(candidates.entries)}
-        shares = scorer.contributions(candidates.features)
-        certain = float(scorer.probabilities(scorer.utilities(candidates.features)).sum())
+        shares = scorer.contributions(features)
         found = []
         for hit in candidates.hits(scorer, SEARCHED_ENTRIES):
             row = place[hit.entry.id]
-            values, added = candidates.features[row].tolist(), shares[row].tolist()
+            values, added = features[row, : len(OF_ENTRY)].tolist(), shares[row, : len(OF_ENTRY)].tolist()
             found.append(
-                Finding(hit, dict(zip(FEATURES, values, strict=True)), dict(zip(FEATURES, added, strict=True)))
+                Finding(hit, dict(zip(OF_ENTRY, values, strict=True)), dict(zip(OF_ENTRY, added, strict=True)))
             )
-        return Findings(found, max(0.0, 1.0 - certain), scorer.nothing)
+        return Findings(found, 1.0 - scorer.something(features), scorer.reasons(features))
 
     def gaps(self) -> list[Gap]:
         """Return what was asked in vain and still would be, the most frequent first, then the latest."""
@@ -200,9 +200,10 @@ def _same_from(scorer: Scorer, usual: float) -> float:
 
     cosines = np.linspace(usual, 1.0, 1001)
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
-    nearness = sum(weights[name] for name in NEARNESS) * cosines
+    nearness = sum(weights[name] for name in MEANING) * cosines
     pointed = sum(weights[name] for name in REGRESSION) * pointed_at(cosines, usual)
-    enough = np.flatnonzero(nearness + pointed >= scorer.nothing)
+    asks = weights["asks"] * cosines
+    enough = np.flatnonzero(scorer.together * (nearness + pointed) + asks >= scorer.nothing)
     return float(cosines[enough[0]]) if len(enough) else 1.0
 
 

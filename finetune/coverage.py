@@ -77,8 +77,8 @@ def _searched(texts: Sequence[str], knowledge: KnowledgeBase) -> Coverage:
     probabilities, nearest = [], dict[str, int]()
     for text in texts:
         candidates = knowledge.candidates(text)
-        hits = candidates.hits(knowledge.scorer, len(candidates.entries))
-        probabilities.append(min(1.0, sum(hit.probability for hit in hits)))  # what is left to 1 is that of nothing
+        hits = candidates.hits(knowledge.scorer, 1)
+        probabilities.append(knowledge.scorer.something(candidates.features))
         if hits:
             nearest[hits[0].entry.id] = nearest.get(hits[0].entry.id, 0) + 1
     ranked = tuple(sorted(nearest.items(), key=lambda item: (-item[1], item[0])))

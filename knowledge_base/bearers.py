@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from knowledge_base.lexical import words
-from knowledge_base.subjects import Names, Vocabulary, latest
+from knowledge_base.subjects import Names, Vocabulary, spoken_of_before
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,27 +23,33 @@ class Bearers:
     `names` are all of them; an entry without a name has the place -1 among them.
     """
 
-    def __init__(self, labels: Sequence[str], said: Sequence[Set[str]], vocabulary: Vocabulary) -> None:
-        """Take the name of each entry, or "", and the words that it says."""
+    def __init__(
+        self,
+        labels: Sequence[str],
+        said: Sequence[Set[str]],
+        vocabulary: Vocabulary,
+        everyday: Sequence[Set[str]] = (),
+    ) -> None:
+        """Take the name of each entry, or "", and the words that it says; `everyday` as `Names` does."""
         import numpy as np
 
         found = list(dict.fromkeys(filter(None, labels)))
         together: dict[str | int, set[str]] = defaultdict(set)  # the words of all entries of a name, or of one without
         for place, (label, of_entry) in enumerate(zip(labels, said, strict=True)):
             together[label or place].update(of_entry, words(label))
-        self.names = Names(found, together.values(), vocabulary)
+        self.names = Names(found, together.values(), vocabulary, everyday)
         numbers = {name: number for number, name in enumerate(found)}
         self._of = np.array([numbers.get(label, -1) for label in labels], np.int64)
         order = np.argsort(self._of, kind="stable")
         self._bearers = np.split(order, np.searchsorted(self._of[order], np.arange(len(found) + 1)))[1:]
 
     def spoken_of(self, message: str, said: Sequence[str]) -> NDArray[np.float32]:
-        """Return (3, names): how far each is named in the message, was last spoken of before, and was ever named before."""
+        """Return (2, names): how far each is named in the message, and how much it was spoken of before."""
         import numpy as np
 
-        before = [self.names.mentions(text) for text in said]
-        ever = np.max(before, axis=0) if before else np.zeros(len(self.names.names), np.float32)
-        return np.stack([self.names.mentions(message), latest(before) if before else ever, ever])
+        named = self.names.mentions(message)
+        before = spoken_of_before([self.names.mentions(text) for text in said])
+        return np.stack([named, before if len(before) else np.zeros_like(named)])
 
     def places_of_best(self, spoken: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return the places of the entries of the names most spoken of, at most MOST_ENTRIES: those of the highest `scores`."""
@@ -56,7 +62,7 @@ class Bearers:
         return places
 
     def of_places(self, spoken: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return (3, n): what `spoken_of` gave for the name of each entry; 0 without a name."""
+        """Return (2, n): what `spoken_of` gave for the name of each entry; 0 without a name."""
         import numpy as np
 
         padded = np.concatenate([spoken, np.zeros((len(spoken), 1), np.float32)], axis=1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from knowledge_base.background import Background, everyday_words
 from knowledge_base.bearers import Bearers, best_of
 from knowledge_base.entry import Entry, Hit
 from knowledge_base.lexical import words
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
 # Entries that are scored exactly: the nearest by meaning, those by words, and all of the subjects most spoken of.
 NEAREST, WORDIEST = 100, 50
 MEANING = ("question", "whole", "question_in_context", "whole_in_context")
-SUBJECT = ("subject", "subject_latest", "subject_ever")
+SUBJECT = ("subject", "subject_before")
 REGRESSION = ("regression", "regression_in_context")
-CATEGORY = ("category", "category_latest", "category_ever")
+CATEGORY = ("category", "category_before")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Candidates:
         import numpy as np
 
         utilities = scorer.utilities(self.features)
-        probabilities = scorer.probabilities(utilities)
+        probabilities = scorer.probabilities(self.features)
         ranked = np.argsort(-utilities, kind="stable").tolist()
         kept = ranked[:k] + ([rank for rank in ranked[k:] if self.of[self.places[rank]].id in recent] if recent else [])
         return [Hit(self.of[self.places[p]], float(utilities[p]), float(probabilities[p])) for p in kept]
@@ -103,11 +105,13 @@ class Shelf:
         self,
         snapshot: Snapshot,
         encode_words: Callable[[Sequence[str]], NDArray[np.float32]],
+        background: Background,
         precedents: Precedents | None = None,
     ) -> None:
         import numpy as np
 
         self.snapshot = snapshot
+        self._background = background
         self._index = snapshot.read_index()
         self._index.prepare()
         self._lexical = snapshot.read_lexical()
@@ -119,7 +123,10 @@ class Shelf:
         said = [set(words("\n".join(entry.searched_texts))) if named else set() for entry in self._entries]
         categories = [entry.category if named else "" for entry in self._entries]
         vocabulary = Vocabulary({*subjects, *categories})
-        self._subjects, self._categories = (Bearers(labels, said, vocabulary) for labels in (subjects, categories))
+        everyday = everyday_words()
+        self._subjects, self._categories = (
+            Bearers(labels, said, vocabulary, everyday) for labels in (subjects, categories)
+        )
         self._places = {entry.id: place for place, entry in enumerate(self._entries)}
         # The rows of an entry follow each other, as the snapshot has them; the last is the whole entry.
         of_entry = [len(entry.searched_texts) for entry in self._entries]
@@ -181,7 +188,8 @@ class Shelf:
             values |= zip(SUBJECT, self._subjects.of_places(subjects, found), strict=True)
             values |= zip(CATEGORY, self._categories.of_places(categories, found), strict=True)
             values["asks"] = float(cosines[0].max())
-            values["named"] = float(subjects.max(initial=0.0))
+            values["background"] = self._background.nearest(asked.vectors[0])
+            values["length"] = math.log(1 + len(words(asked.message)))
         features = np.zeros((len(found), len(FEATURES)), np.float32)
         for name, column in values.items():
             features[:, FEATURES.index(name)] = column

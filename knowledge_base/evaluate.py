@@ -117,7 +117,7 @@ def _search(knowledge: KnowledgeBase, query: Query, scorer: Scorer) -> _Found:
     hits = candidates.hits(scorer, DEPTH)
     relevant = set(query.relevant or ())
     rank = next((place for place, hit in enumerate(hits, 1) if hit.entry.id in relevant), 0)
-    return _Found(rank, sum(hit.probability for hit in hits))
+    return _Found(rank, scorer.something(candidates.features))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -72,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if given.json != "-":
         print(f"hit@1 on {answerable:,} answerable queries: {before:.3f} before, {after:.3f} on held-out fifths")
-        print(", ".join(f"{feature} {weight:.2f}" for feature, weight in zip(FEATURES, scorer.weights, strict=True)))
+        weights = {**dict(zip(FEATURES, scorer.weights, strict=True)), "together": scorer.together}
+        print(", ".join(f"{feature} {weight:.2f}" for feature, weight in weights.items()))
         print(f"searched so from {report['snapshot']} on")
     if given.json:
         write_json(given.json, report)

@@ -1,12 +1,14 @@
-"""How much speaks for an entry, and for none: fitted weights of what search knows of each candidate.
+"""How much speaks for an entry, and for none: fitted weights of what search knows of each candidate and of the message.
 
-The probability that a candidate answers is that of a choice between all candidates and nothing (McFadden 1974,
-"Conditional Logit Analysis of Qualitative Choice Behavior"), so the probabilities of all hits and of nothing sum to 1.
+The choice is nested (McFadden 1978, "Modelling the Choice of Residential Location"): whether any entry answers, and if one
+does, which. What makes a message a question is not what makes an entry its answer, so each has weights of its own. The
+probabilities of all candidates and of nothing sum to 1.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FEATURES = (
+    Case = tuple[NDArray[np.float32], NDArray[np.bool_]]  # the features of a query's candidates, and which of them answer
+
+OF_ENTRY = (  # of a candidate: they weigh between the entries
     "question",  # cosine of the nearest question or alternative, it and the message each without a subject
     "whole",  # cosine of the whole entry
     "question_in_context",  # the same two with the customer's message before in front of the message
@@ -29,15 +33,16 @@ FEATURES = (
     "context_words",  # BM25 of the customer's message before it
     "recent",  # 1 where the entry was cited in one of the last two replies
     "subject",  # how far its subject is named in the message
-    "subject_latest",  # how far its subject is what was last spoken of before, by either side
-    "subject_ever",  # how far its subject was ever named before
-    "category",  # the same three of its category
-    "category_latest",
-    "category_ever",
-    "asks",  # the highest "question" of all candidates: how much like a question the message is
-    "named",  # the highest of all subjects: how sure it is what is spoken of
+    "subject_before",  # how much its subject was spoken of before, by either side
+    "category",  # the same two of its category
+    "category_before",
 )
-OF_ALL = ("asks", "named")  # the same for all candidates: they weigh between any entry and nothing
+OF_MESSAGE = (  # the same for all candidates: they weigh between any entry and nothing
+    "asks",  # the highest "question" of all candidates: how much like something known the message is
+    "background",  # its cosine with the likest of what people say that asks nothing, see `knowledge_base.background`
+    "length",  # the logarithm of 1 + its words
+)
+FEATURES = (*OF_ENTRY, *OF_MESSAGE)
 DEFAULTS = Path(__file__).with_name("scorer.json")
 # How firmly a fit holds to the weights it starts from: a standard deviation of one, in units in which a feature has a
 # standard deviation of one. With a few dozen queries the start matters, with some hundred it hardly does.
@@ -47,34 +52,52 @@ FURTHEST = 10.0  # nats: odds of 20,000 to 1
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Weights of `FEATURES`, and what speaks for nothing."""
+    """Weights of `FEATURES`, what speaks for nothing, and how much all that speaks for entries says that one answers.
+
+    With u the utilities of the candidates and m what the message adds, the odds that any of them answers are
+    exp(together * log(sum(exp(u))) + m - nothing).
+    """
 
     weights: tuple[float, ...]
     nothing: float
+    together: float = 1.0
 
     def utilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n,) for (n, len(FEATURES)): what speaks for each candidate, against nothing."""
+        """Return (n,) for (n, len(FEATURES)): what speaks for each candidate, against the others."""
         import numpy as np
 
-        return np.asarray(np.asarray(features, np.float64) @ np.asarray(self.weights) - self.nothing)
+        of_entry = len(OF_ENTRY)
+        return np.asarray(np.asarray(features[:, :of_entry], np.float64) @ np.asarray(self.weights[:of_entry]))
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n, len(FEATURES)): what each feature adds to a candidate's utility."""
+        """Return (n, len(FEATURES)): each feature times its weight."""
         import numpy as np
 
         return np.asarray(np.asarray(features, np.float64) * np.asarray(self.weights))
 
-    def probabilities(self, utilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    def something(self, features: NDArray[np.float32]) -> float:
+        """Return the probability that any of the candidates answers; 0 where there are none."""
+        return _logistic(sum(self.reasons(features).values())) if len(features) else 0.0
+
+    def reasons(self, features: NDArray[np.float32]) -> dict[str, float]:
+        """Return what adds to the log-odds that any of the candidates answers, by its name; nothing where there are none."""
+        if not len(features):
+            return {}
+        of_message = self.contributions(features[:1])[0, len(OF_ENTRY) :].tolist()
+        together = self.together * _log_sum(self.utilities(features))
+        return {"together": together, **dict(zip(OF_MESSAGE, of_message, strict=True)), "nothing": -self.nothing}
+
+    def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return (n,): the probability that each candidate answers; what is left to 1 is that of nothing."""
         import numpy as np
 
-        highest = max(0.0, float(utilities.max(initial=0.0)))
-        odds = np.exp(utilities - highest)
-        return np.asarray(odds / (odds.sum() + np.exp(-highest)))
+        utilities = self.utilities(features)
+        return np.asarray(np.exp(utilities - _log_sum(utilities)) * self.something(features))
 
     def to_json(self) -> dict[str, Any]:
         """Return the weights by their names."""
-        return {"weights": dict(zip(FEATURES, self.weights, strict=True)), "nothing": self.nothing}
+        weights = dict(zip(FEATURES, self.weights, strict=True))
+        return {"weights": weights, "nothing": self.nothing, "together": self.together}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
@@ -86,7 +109,8 @@ class Scorer:
         weights = facts["weights"]
         if not weights or not set(weights) <= set(FEATURES):
             raise ValueError(f"expected weights of {', '.join(FEATURES)}, got {', '.join(weights)}")
-        return cls(tuple(float(weights.get(name, 0.0)) for name in FEATURES), float(facts["nothing"]))
+        known = tuple(float(weights.get(name, 0.0)) for name in FEATURES)
+        return cls(known, float(facts["nothing"]), float(facts["together"]))
 
 
 @cache
@@ -103,11 +127,9 @@ def default_scorer(with_subject: float, with_alternatives: float) -> Scorer:
     alternatives = _between(with_alternatives, bare["with_alternatives"], plain["with_alternatives"])
     shares = (subjects, (1 - subjects) * alternatives, (1 - subjects) * (1 - alternatives))
     fits = [Scorer.from_json(one) for one in (named, plain, bare)]
-    weights = zip(*(one.weights for one in fits), strict=True)
-    return Scorer(
-        tuple(sum(share * w for share, w in zip(shares, of_one, strict=True)) for of_one in weights),
-        sum(share * one.nothing for share, one in zip(shares, fits, strict=True)),
-    )
+    weights = zip(*((*one.weights, one.nothing, one.together) for one in fits), strict=True)
+    *mixed, nothing, together = (sum(share * w for share, w in zip(shares, of_one, strict=True)) for of_one in weights)
+    return Scorer(tuple(mixed), nothing, together)
 
 
 def _between(value: float, low: float, high: float) -> float:
@@ -115,8 +137,11 @@ def _between(value: float, low: float, high: float) -> float:
     return min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: Scorer) -> Scorer:
+def fit(cases: Sequence[Case], start: Scorer) -> Scorer:
     """Return the weights that make the right choices likeliest, given that they lie near `start`.
+
+    Which entry answers is fitted first, then whether any does (sequential estimation; Train 2009, "Discrete Choice Methods with
+    Simulation", 4.2.4).
 
     Args:
         cases: for each query the (n, len(FEATURES)) features of its candidates, and which of them (n,) answer it;
@@ -124,25 +149,31 @@ def fit(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], start: S
         start: the weights that are kept where the cases say little.
     """
     import numpy as np
-    from scipy.optimize import minimize
 
-    choices = _Choices.of(cases)
-    spread = np.concatenate([features for features, _ in cases]).astype(np.float64).std(axis=0)
-    scale = np.append(np.where(spread > 1e-6, spread, 1.0), 1.0)
-    scaled = choices.features / scale
-    begun = np.append(np.asarray(start.weights), start.nothing) * scale
+    found = [case for case in cases if len(case[1])]
+    answered = [case for case in found if case[1].any()]
+    if not found:
+        return start
+    between = np.asarray(start.weights[: len(OF_ENTRY)])
+    if answered:
+        choices = _Choices.of(answered)
+        between = _nearest_best(choices.features, between, [(0.0, None)] * len(OF_ENTRY), choices.loss)
+    fitted = replace(start, weights=(*between.tolist(), *start.weights[len(OF_ENTRY) :]))
+    rows = np.stack([_of_message(features, fitted) for features, _ in found])
+    any_right = np.array([right.any() for _, right in found])
 
-    def loss(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        total, excess = choices.loss(scaled @ values)
-        away = values - begun
-        return total + PRIOR_PRECISION / 2 * float(away @ away), scaled.T @ excess + PRIOR_PRECISION * away
+    def loss(odds: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        signed = np.where(any_right, odds, -odds)
+        return float(np.logaddexp(0.0, -signed).sum()), 1 / (1 + np.exp(-odds)) - any_right
 
-    bounds = [(None, None) if name in OF_ALL else (0.0, None) for name in FEATURES] + [(None, None)]
-    found = minimize(loss, begun, jac=True, method="L-BFGS-B", bounds=bounds).x / scale
-    return Scorer(tuple(float(w) for w in found[:-1]), float(found[-1]))
+    begun = np.array([start.together, *start.weights[len(OF_ENTRY) :], start.nothing])
+    # What speaks for an entry, and what is like something known, never speaks for nothing, what asks nothing never against it.
+    bounds = [(0.0, None), (0.0, None), (None, 0.0), (None, None), (None, None)]
+    together, *of_message, nothing = _nearest_best(rows, begun, bounds, loss).tolist()
+    return Scorer((*between.tolist(), *of_message), nothing, together)
 
 
-def fit_nothing(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], scorer: Scorer) -> Scorer:
+def fit_nothing(cases: Sequence[Case], scorer: Scorer) -> Scorer:
     """Return the weights as they are, with what speaks for nothing as makes the right choices likeliest, see `fit`."""
     from scipy.optimize import minimize_scalar
 
@@ -151,22 +182,72 @@ def fit_nothing(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], 
     return replace(scorer, nothing=float(found.x)) if cases else scorer
 
 
-def mean_loss(cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], scorer: Scorer) -> float:
+def mean_loss(cases: Sequence[Case], scorer: Scorer) -> float:
     """Return the mean cross-entropy in nats of the right choices, see `fit`; 0 without cases."""
+    losses = [_loss(features, right, scorer) for features, right in cases if len(right)]
+    return sum(losses) / max(1, len(cases))  # without candidates nothing is certain, and right
+
+
+def _loss(features: NDArray[np.float32], right: NDArray[np.bool_], scorer: Scorer) -> float:
     import numpy as np
 
-    if not cases:
-        return 0.0
-    choices = _Choices.of(cases)
-    return choices.loss(choices.features @ np.append(scorer.weights, scorer.nothing))[0] / len(cases)
+    row = _of_message(features, scorer)
+    odds = float(row @ np.array([scorer.together, *scorer.weights[len(OF_ENTRY) :], scorer.nothing]))
+    if not right.any():
+        return float(np.logaddexp(0.0, odds))
+    utilities = scorer.utilities(features)
+    return float(np.logaddexp(0.0, -odds)) + _log_sum(utilities) - _log_sum(utilities[right])
+
+
+def _of_message(features: NDArray[np.float32], scorer: Scorer) -> NDArray[np.float64]:
+    """Return what says whether any candidate answers: all utilities together, the features of the message, and -1."""
+    import numpy as np
+
+    return np.array([_log_sum(scorer.utilities(features)), *features[0, len(OF_ENTRY) :].tolist(), -1.0])
+
+
+def _log_sum(utilities: NDArray[np.float64]) -> float:
+    """Return the logarithm of the sum of the exponentials."""
+    import numpy as np
+
+    highest = float(utilities.max(initial=-np.inf))
+    return highest + math.log(float(np.exp(utilities - highest).sum())) if len(utilities) else -math.inf
+
+
+def _logistic(odds: float) -> float:
+    return 1 / (1 + math.exp(-max(-500.0, min(500.0, odds))))
+
+
+def _nearest_best(
+    features: NDArray[np.float64],
+    start: NDArray[np.float64],
+    bounds: Sequence[tuple[float | None, float | None]],
+    loss: Any,
+) -> NDArray[np.float64]:
+    """Return the weights (k,) of features (rows, k) with the least loss, given that they lie near `start`.
+
+    `loss` gives for the weighed sums (rows,) the sum of losses and its slope by them.
+    """
+    import numpy as np
+    from scipy.optimize import minimize
+
+    spread = features.std(axis=0)
+    scale = np.where(spread > 1e-6, spread, 1.0)
+    scaled, begun = features / scale, start * scale
+
+    def penalised(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        total, slope = loss(scaled @ values)
+        away = values - begun
+        return total + PRIOR_PRECISION / 2 * float(away @ away), scaled.T @ slope + PRIOR_PRECISION * away
+
+    return np.asarray(minimize(penalised, begun, jac=True, method="L-BFGS-B", bounds=bounds).x / scale)
 
 
 @dataclass(frozen=True, slots=True)
 class _Choices:
-    """All that is chosen between in n cases, one row each, in each case last nothing.
+    """All candidates of n cases, one row each: `features` (rows, len(OF_ENTRY)), and which of them (rows,) are right.
 
-    `features` is (rows, len(FEATURES) + 1), the last column -1 for what is weighed against nothing, 0 for nothing itself;
-    `right` (rows,) is what answers; case i begins at row `starts[i]`, and row j belongs to case `case[j]`.
+    Case i begins at row `starts[i]`, and row j belongs to case `case[j]`; in each at least one is right.
     """
 
     features: NDArray[np.float64]
@@ -175,18 +256,13 @@ class _Choices:
     case: NDArray[np.int64]
 
     @classmethod
-    def of(cls, cases: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> _Choices:
+    def of(cls, cases: Sequence[Case]) -> _Choices:
         import numpy as np
 
-        counts = np.array([len(right) + 1 for _, right in cases], np.int64)
-        ends = np.cumsum(counts)
-        features = np.zeros((ends[-1], len(FEATURES) + 1))
-        entries = np.ones(ends[-1], np.bool_)
-        entries[ends - 1] = False
-        features[entries, :-1] = np.concatenate([of_case for of_case, _ in cases])
-        features[entries, -1] = -1.0
-        right = np.concatenate([np.append(of_case, not of_case.any()) for _, of_case in cases])
-        return cls(features, right, ends - counts, np.repeat(np.arange(len(counts)), counts))
+        counts = np.array([len(right) for _, right in cases], np.int64)
+        features = np.concatenate([features[:, : len(OF_ENTRY)] for features, _ in cases]).astype(np.float64)
+        right = np.concatenate([right for _, right in cases])
+        return cls(features, right, np.cumsum(counts) - counts, np.repeat(np.arange(len(counts)), counts))
 
     def loss(self, utilities: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """Return the cross-entropy in nats of the right choices, summed, and its slope by the utilities (rows,)."""

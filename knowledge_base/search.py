@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from knowledge_base import snapshots
+from knowledge_base.background import Background
 from knowledge_base.candidates import Asked, Candidates, HeldOut, Shelf
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry, Hit
@@ -34,9 +35,16 @@ class KnowledgeBase:
     """
 
     def __init__(
-        self, home: Path, encoder: Encoder, precedents: Precedents | None, opened: Shelf, today: Callable[[], date]
+        self,
+        home: Path,
+        encoder: Encoder,
+        background: Background,
+        precedents: Precedents | None,
+        opened: Shelf,
+        today: Callable[[], date],
     ) -> None:
         self._home = home
+        self._background = background
         self._precedents = precedents
         self._encoder = encoder
         self._today = today
@@ -58,7 +66,8 @@ class KnowledgeBase:
         Raises:
             SnapshotError: there is none, it is altered, or it was built with another encoder.
         """
-        return cls(home, encoder, precedents, _open(home, encoder, precedents), today)
+        background = Background(encoder)
+        return cls(home, encoder, background, precedents, _open(home, encoder, background, precedents), today)
 
     @property
     def home(self) -> Path:
@@ -196,7 +205,7 @@ class KnowledgeBase:
         name = ""
         try:
             name = snapshots.current_id(self._home)
-            opened = _open(self._home, self._encoder, self._precedents)
+            opened = _open(self._home, self._encoder, self._background, self._precedents)
         except SnapshotError as error:
             self._report(name, error)
             return False
@@ -209,11 +218,11 @@ class KnowledgeBase:
         self._refused = name
 
 
-def _open(home: Path, encoder: Encoder, precedents: Precedents | None) -> Shelf:
+def _open(home: Path, encoder: Encoder, background: Background, precedents: Precedents | None) -> Shelf:
     def parse(folder: Path) -> Shelf:
         snapshot = snapshots.read(folder)
         snapshot.require_encoder(encoder.id, encoder.sha256)
-        return Shelf(snapshot, encoder.encode_words, precedents)
+        return Shelf(snapshot, encoder.encode_words, background, precedents)
 
     return snapshots.while_current(home, parse)
 

@@ -28,6 +28,7 @@ FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as man
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
 REMEMBERED_BYTES = 1 << 26  # of how like runs are: most of what customers write are the same few thousand
 BYTES_OF_ARRAY = 256  # beside its numbers, with its key
+FADING = 0.2  # of what was said of names, where another is named after it
 CLEARLY, ALIKE = 0.5, 0.6  # a name is left out of a message that mentions it so clearly, the words so like its own
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
@@ -56,16 +57,25 @@ class Names:
         names: what may be named.
         said: for each text of the collection its words, for how rare a word is; those of every name among them.
         vocabulary: holds the words of the names, and may hold others.
+        everyday: for each line of everyday speech its words; what is frequent there is rare nowhere.
     """
 
-    def __init__(self, names: Sequence[str], said: Collection[Set[str]], vocabulary: Vocabulary) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        said: Collection[Set[str]],
+        vocabulary: Vocabulary,
+        everyday: Collection[Set[str]] = (),
+    ) -> None:
         import numpy as np
 
         in_texts = Counter(word for of_text in said for word in of_text)
         self.names = tuple(names)
         self._vocabulary = vocabulary
         self._words = [tuple(dict.fromkeys(words(name))) for name in names]
+        in_lines = Counter(word for of_line in everyday for word in of_line)
         self._rare = rare = {word: math.log(1 + len(said) / in_texts[word]) for name in names for word in words(name)}
+        rare.update((w, min(rare[w], math.log(1 + len(everyday) / in_lines[w]))) for w in rare.keys() & in_lines.keys())
         self._owned = _weights(self._words, rare, vocabulary.places)
         whole = np.asarray(self._owned.sum(axis=1), np.float32).ravel()
         self._whole = np.where(whole > 0, whole, np.float32(1.0))  # a name without letters is never found
@@ -108,14 +118,17 @@ class Names:
         return found
 
 
-def latest(mentions: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return (n,): how far each name is what was last spoken of; a mention fades as others are clearly named after it."""
+def spoken_of_before(mentions: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return (n,): how much each name was spoken of: the root of the sum of its mentions, oldest first; () without any.
+
+    Each message that clearly names something takes FADING of what was said of the names before it.
+    """
     import numpy as np
 
-    held = np.zeros_like(mentions[0]) if mentions else np.zeros(0, np.float32)
+    total = np.zeros_like(mentions[0]) if mentions else np.zeros(0, np.float32)
     for found in mentions:
-        held = np.maximum(found, held * (1 - found.max(initial=0.0) ** 2))
-    return np.asarray(held, np.float32)
+        total = total * (1 - FADING * found.max(initial=0.0)) + found
+    return np.asarray(np.sqrt(total), np.float32)
 
 
 def _heaviest(weights: Sequence[float]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from chatbot.store import Store
 from chatbot.store.sqlite import driver
 from chatbot.types import Reply, TurnRequest
 from knowledge_base.entry import Entry
-from knowledge_base.scorer import FEATURES, Scorer
+from knowledge_base.scorer import FEATURES, OF_ENTRY, Scorer
 from knowledge_base.search import KnowledgeBase
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
@@ -91,10 +92,12 @@ def test_the_search_is_the_bots_and_its_reasons_add_up(
     assert [one.hit for one in findings.found] == found
     assert {hit.entry.id for hit in found} == {"cost", "back"}
     for one in findings.found:
-        assert set(one.values) == set(one.contributions) == set(FEATURES)
-        assert sum(one.contributions.values()) - findings.threshold == pytest.approx(one.hit.score)
-        for name, weight in zip(FEATURES, scorer.weights, strict=True):
-            assert one.contributions[name] == pytest.approx(one.values[name] * weight)
+        assert set(one.values) == set(one.contributions) == set(OF_ENTRY)
+        assert sum(one.contributions.values()) == pytest.approx(one.hit.score)
+        weights = dict(zip(FEATURES, scorer.weights, strict=True))
+        for name in OF_ENTRY:
+            assert one.contributions[name] == pytest.approx(one.values[name] * weights[name])
+    assert 1 / (1 + math.exp(sum(findings.reasons.values()))) == pytest.approx(findings.nothing)
     assert findings.nothing + sum(hit.probability for hit in found) == pytest.approx(1.0)
 
 

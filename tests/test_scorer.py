@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from knowledge_base.candidates import MEANING, REGRESSION
-from knowledge_base.scorer import DEFAULTS, FEATURES, OF_ALL, Scorer, default_scorer, fit
+from knowledge_base.scorer import DEFAULTS, FEATURES, OF_ENTRY, Scorer, default_scorer, fit, mean_loss
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
-START = Scorer((0.0,) * len(FEATURES), 0.0)
-TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5, *(0.0,) * (len(FEATURES) - 5)), 5.0)
+START = Scorer((0.0,) * len(FEATURES), 0.0, 0.0)
+TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5, *(0.0,) * (len(OF_ENTRY) - 5), 2.0, -3.0, 1.0), 2.0, 0.5)
 
 
 def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
@@ -26,28 +26,60 @@ def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
     for _ in range(count):
         n = int(chance.integers(1, 9))
         features = chance.random((n, len(FEATURES))).astype(np.float32)
-        probabilities = scorer.probabilities(scorer.utilities(features))
+        features[:, len(OF_ENTRY) :] = features[:1, len(OF_ENTRY) :]  # of the message
+        probabilities = scorer.probabilities(features)
         chosen = chance.choice(n + 1, p=np.append(probabilities, max(0.0, 1 - probabilities.sum())))
         cases.append((features, np.arange(n) == chosen))
     return cases
 
 
-@given(st.lists(st.floats(-40, 40), max_size=8), st.floats(-40, 40))
-def test_probabilities_of_candidates_and_of_nothing_sum_to_one(values: list[float], nothing: float) -> None:
-    scorer = Scorer((1.0, *(0.0,) * (len(FEATURES) - 1)), nothing)
+@given(st.lists(st.floats(-40, 40), max_size=8), st.floats(-40, 40), st.floats(0, 2), st.floats(0, 1))
+def test_probabilities_of_candidates_and_of_nothing_sum_to_one(
+    values: list[float], nothing: float, together: float, background: float
+) -> None:
+    weights = dict.fromkeys(FEATURES, 0.0) | {"question": 1.0, "background": -5.0}
+    scorer = Scorer(tuple(weights.values()), nothing, together)
     features = np.zeros((len(values), len(FEATURES)), np.float32)
-    features[:, 0] = values
-    utilities = scorer.utilities(features)
-    probabilities = scorer.probabilities(utilities)
-    of_nothing = 1 / (1 + np.exp(utilities).sum())
-    assert probabilities.sum() + of_nothing == pytest.approx(1)
-    order = np.argsort(utilities)
+    features[:, 0], features[:, FEATURES.index("background")] = values, background
+    probabilities = scorer.probabilities(features)
+    assert probabilities.sum() == pytest.approx(scorer.something(features), abs=1e-9)
+    assert 0 <= scorer.something(features) <= 1
+    order = np.argsort(scorer.utilities(features))
     assert all(probabilities[a] <= probabilities[b] for a, b in pairwise(order))
+    if values:
+        together_odds = together * np.logaddexp.reduce(np.asarray(values, np.float32).astype(float))
+        odds = together_odds - 5 * float(np.float32(background)) - nothing
+        assert sum(scorer.reasons(features).values()) == pytest.approx(odds, abs=1e-4)
+        assert scorer.something(features) == pytest.approx(1 / (1 + np.exp(-np.clip(odds, -500, 500))), abs=1e-6)
+    else:
+        assert (scorer.something(features), scorer.reasons(features)) == (0.0, {})
+
+
+def test_one_weight_together_is_a_choice_between_all_candidates_and_nothing() -> None:
+    scorer = Scorer(tuple(2.0 if name == "question" else 0.0 for name in FEATURES), 1.0)
+    features = np.zeros((3, len(FEATURES)), np.float32)
+    features[:, 0] = [1.0, 0.5, -1.0]
+    odds = np.exp(2.0 * features[:, 0] - 1.0)
+    np.testing.assert_allclose(scorer.probabilities(features), odds / (1 + odds.sum()), rtol=1e-6)
 
 
 def test_a_fit_finds_the_weights_that_the_choices_were_drawn_with() -> None:
-    fitted = fit(drawn(6000, 1), START)
-    np.testing.assert_allclose([*fitted.weights, fitted.nothing], [*TRUE.weights, TRUE.nothing], atol=0.6)
+    fitted = fit(drawn(8000, 1), START)
+    found, true = ((*one.weights, one.nothing, one.together) for one in (fitted, TRUE))
+    np.testing.assert_allclose(found, true, atol=0.6)
+
+
+def test_the_loss_is_the_mean_of_what_the_right_choices_were_unlikely() -> None:
+    cases = drawn(50, 7)
+    unlikely = [
+        -np.log(TRUE.probabilities(features)[right].sum() if right.any() else 1 - TRUE.something(features))
+        for features, right in cases
+    ]
+    assert mean_loss(cases, TRUE) == pytest.approx(np.mean(unlikely))
+    assert mean_loss([], TRUE) == 0.0
+    empty = (np.zeros((0, len(FEATURES)), np.float32), np.zeros(0, np.bool_))
+    assert mean_loss([*cases, empty], TRUE) == pytest.approx(np.sum(unlikely) / 51), "no candidate: nothing is certain"
+    assert fit([empty], TRUE) == TRUE
 
 
 def test_a_fit_is_calibrated_on_queries_it_has_not_seen() -> None:
@@ -55,7 +87,7 @@ def test_a_fit_is_calibrated_on_queries_it_has_not_seen() -> None:
     pairs = [
         (p, hit)
         for features, right in drawn(2000, 3)
-        for p, hit in zip(fitted.probabilities(fitted.utilities(features)), right, strict=True)
+        for p, hit in zip(fitted.probabilities(features), right, strict=True)
     ]
     for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.6), (0.6, 1.0)):
         inside = [(p, hit) for p, hit in pairs if low <= p < high]
@@ -74,7 +106,7 @@ def test_several_entries_may_answer() -> None:
     features = np.zeros((3, len(FEATURES)), np.float32)
     features[:, 0] = [1.0, 1.0, 0.0]
     fitted = fit([(features, np.array([True, True, False]))] * 50, START)
-    probabilities = fitted.probabilities(fitted.utilities(features))
+    probabilities = fitted.probabilities(features)
     assert probabilities[0] == pytest.approx(probabilities[1])
     assert probabilities[:2].sum() > 0.9
 
@@ -90,16 +122,20 @@ def test_weights_are_kept_by_their_names() -> None:
 def test_weights_from_before_a_feature_was_known_give_it_none() -> None:
     facts = TRUE.to_json()
     del facts["weights"]["question"]
-    assert Scorer.from_json(facts) == Scorer((0.0, *TRUE.weights[1:]), TRUE.nothing)
+    assert Scorer.from_json(facts) == Scorer((0.0, *TRUE.weights[1:]), TRUE.nothing, TRUE.together)
     with pytest.raises(ValueError, match="expected weights of"):
-        Scorer.from_json({"weights": {}, "nothing": 1.0})
+        Scorer.from_json({"weights": {}, "nothing": 1.0, "together": 1.0})
 
 
 def test_no_fit_holds_against_an_entry_what_speaks_for_it() -> None:
-    misleading = Scorer(tuple(-5.0 if i in (0, len(FEATURES) - 1) else w for i, w in enumerate(TRUE.weights)), 1.0)
+    weights = dict(zip(FEATURES, TRUE.weights, strict=True))
+    misleading = Scorer(tuple((weights | {"question": -5.0, "asks": -5.0, "background": 5.0}).values()), 1.0, 0.5)
     fitted = fit(drawn(2000, 6, misleading), START)
-    assert min(w for w, name in zip(fitted.weights, FEATURES, strict=True) if name not in OF_ALL) == 0.0
-    assert fitted.weights[-1] < -1, "what is the same for all candidates may speak for nothing"
+    found = dict(zip(FEATURES, fitted.weights, strict=True))
+    assert min(found[name] for name in OF_ENTRY) == found["question"] == 0.0
+    assert (found["asks"], found["background"]) == (0.0, 0.0), "nor what is like nothing for one"
+    unlikely = Scorer(TRUE.weights, 1.0, -1.0)
+    assert fit(drawn(2000, 6, unlikely), START).together == 0.0
 
 
 @pytest.mark.parametrize(("with_subject", "with_alternatives"), [(0.0, 0.0), (0.0, 1.0), (0.3, 0.8), (1.0, 0.0)])
@@ -108,7 +144,8 @@ def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(
 ) -> None:
     scorer = default_scorer(with_subject, with_alternatives)
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
-    assert min(weight for name, weight in weights.items() if name not in OF_ALL) >= 0
+    assert min(weights[name] for name in (*OF_ENTRY, "asks")) >= 0
+    assert weights["background"] <= 0 <= scorer.together
     assert all(sum(weights[name] for name in group) > 0 for group in (MEANING, REGRESSION))
 
 
@@ -117,7 +154,7 @@ def test_a_knowledge_like_one_that_was_fitted_on_gets_its_weights_and_one_in_bet
     for fitted in facts.values():
         default = default_scorer(fitted["with_subject"], fitted["with_alternatives"])
         np.testing.assert_allclose(default.weights, Scorer.from_json(fitted).weights)
-        assert default.nothing == pytest.approx(fitted["nothing"])
+        assert (default.nothing, default.together) == pytest.approx((fitted["nothing"], fitted["together"]))
     some, none = facts["with_alternatives"]["with_alternatives"], 0.0
     ends = [default_scorer(0.0, share) for share in (some, none)]
     assert ends[0] != ends[1]

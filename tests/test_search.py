@@ -100,7 +100,7 @@ def test_hits_are_those_of_scoring_every_entry_by_hand(
     shelf: KnowledgeBase, message: str, context: str, recent: list[str], k: int
 ) -> None:
     features = by_hand(many(120), message, context, recent)
-    utilities = {i: sum(WEIGHTS[name] * row[name] for name in row) - SCORER.nothing for i, row in features.items()}
+    utilities = {i: sum(WEIGHTS[name] * row[name] for name in row) for i, row in features.items()}
     ranked = sorted(utilities, key=lambda entry_id: -utilities[entry_id])
     wanted = {*ranked[:k], *(entry_id for entry_id in recent if entry_id in utilities)}
     history = [("user", context), ("assistant", "yes")] if context else []
@@ -109,7 +109,7 @@ def test_hits_are_those_of_scoring_every_entry_by_hand(
     np.testing.assert_allclose([hit.score for hit in hits], [utilities[hit.entry.id] for hit in hits], atol=1e-4)
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     odds = np.exp(list(utilities.values()))
-    probabilities = [np.exp(hit.score) / (odds.sum() + 1) for hit in hits]
+    probabilities = [np.exp(hit.score) / (odds.sum() + np.exp(SCORER.nothing)) for hit in hits]
     np.testing.assert_allclose([hit.probability for hit in hits], probabilities, atol=1e-4)
 
 

@@ -16,7 +16,7 @@ from knowledge_base.entry import Entry
 from knowledge_base.lexical import words
 from knowledge_base.scorer import FEATURES
 from knowledge_base.search import KnowledgeBase
-from knowledge_base.subjects import Names, Vocabulary, latest
+from knowledge_base.subjects import Names, Vocabulary, spoken_of_before
 
 HOTELS = ["Kitava Hotel", "Hotel Zephyr", "Lovell Lodge", "Marigold Guest House", "The Grand Hotel"]
 TABLES = ["Pizza Bologna", "Souvla - Marina", "Little Gem", "The Golden Wok"]
@@ -120,13 +120,14 @@ def test_how_like_words_are_is_the_same_whatever_was_asked_before_and_however_li
     assert names.names[int(whole.argmax())] == "Kitava Hotel"
 
 
-def test_what_was_named_last_is_spoken_of_and_fades_only_as_others_are_named(names: Names) -> None:
+def test_of_what_was_named_once_the_last_is_spoken_of_most_and_fades_only_as_others_are_named(names: Names) -> None:
     said = ["a room at hotel zephyr", "or rather the marigold guest house", "for two people", "on tuesday please"]
-    held = [latest([names.mentions(text) for text in said[: count + 1]]) for count in range(len(said))]
+    held = [spoken_of_before([names.mentions(text) for text in said[: count + 1]]) for count in range(len(said))]
     spoken_of = [names.names[int(found.argmax())] for found in held]
     assert spoken_of == ["Hotel Zephyr", *["Marigold Guest House"] * 3]
     place = names.names.index("Hotel Zephyr")
-    assert held[1][place] < held[0][place] / 2
+    assert held[1][place] < held[0][place]
+    assert held[3][place] == pytest.approx(held[1][place], abs=0.05), "nothing was named since"
 
 
 def column(found: Candidates, name: str) -> dict[str, float]:
@@ -141,7 +142,7 @@ def test_all_entries_of_what_the_assistant_offered_are_candidates_with_their_sub
     history = [("user", "i need a place to stay"), ("assistant", "how about the lovel lodge"), ("user", "yes please")]
     found = town.candidates("do they allow dogs", history=history)
     assert {e.id for e in ENTRIES if e.subject == "Lovell Lodge"} <= {e.id for e in found.entries}
-    spoken_of = column(found, "subject_latest")
+    spoken_of = column(found, "subject_before")
     assert max(spoken_of, key=lambda name: spoken_of[name]) == "Lovell Lodge"
     assert max(column(found, "subject").values()) < spoken_of["Lovell Lodge"]
 
@@ -156,7 +157,6 @@ def test_without_subjects_nothing_speaks_for_one(tmp_path: Path) -> None:
     fill(tmp_path, [Entry("a", "How do I pay?", "By card.", category="payment")], HashEncoder())
     found = KnowledgeBase.open(tmp_path, HashEncoder()).candidates("payment", history=[("user", "payment")])
     assert not found.features[:, FEATURES.index("subject") : FEATURES.index("asks")].any()
-    assert found.features[0, FEATURES.index("named")] == 0
 
 
 def test_questions_are_embedded_without_their_subject() -> None:
@@ -208,5 +208,22 @@ def test_generated_first_messages_name_a_place_that_their_answer_is_about() -> N
 
 
 def test_fading_of_nothing_is_nothing() -> None:
-    assert latest([]).shape == (0,)
-    np.testing.assert_array_equal(latest([np.zeros(3, np.float32)]), np.zeros(3))
+    assert spoken_of_before([]).shape == (0,)
+    np.testing.assert_array_equal(spoken_of_before([np.zeros(3, np.float32)]), np.zeros(3))
+
+
+def test_what_was_spoken_of_again_and_again_is_meant_rather_than_what_was_named_once_since(names: Names) -> None:
+    said = ["is hotel zephyr nice", "hotel zephyr has a pool", "then hotel zephyr please", "and the marigold guest house"]
+    held = spoken_of_before([names.mentions(text) for text in said])
+    assert names.names[int(held.argmax())] == "Hotel Zephyr"
+
+
+def test_a_name_made_of_everyday_words_is_less_surely_meant() -> None:
+    called = ["Good Hotel", "Kitava Hotel"]
+    said = [set(words(name)) for name in called]
+    plain, everyday = (
+        Names(called, said, Vocabulary(called), lines) for lines in ((), [set(words("that sounds good")), {"good"}])
+    )
+    assert plain.mentions("good hotel")[0] > everyday.mentions("good hotel")[0]
+    assert plain.mentions("good")[0] > everyday.mentions("good")[0]
+    assert plain.mentions("kitava hotel")[1] == everyday.mentions("kitava hotel")[1]

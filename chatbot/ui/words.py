@@ -74,13 +74,14 @@ FEATURES: Mapping[str, str] = {
     "context_words": "It shares words with the message before",
     "recent": "It was just cited",
     "subject": "Its subject is named",
-    "subject_latest": "Its subject was last spoken of",
-    "subject_ever": "Its subject was spoken of before",
+    "subject_before": "Its subject was spoken of before",
     "category": "Its category is named",
-    "category_latest": "Its category was last spoken of",
-    "category_ever": "Its category was spoken of before",
+    "category_before": "Its category was spoken of before",
     "asks": "The message asks something known",
-    "named": "A subject is named",
+    "background": "It is like what people say that asks nothing",
+    "length": "It is long",
+    "together": "What speaks for the entries, together",
+    "nothing": "Always against it",
 }
 _TOLD = {"hits", "pointers", "seconds", "support", "out_of_scope", *SOURCES}
 
@@ -102,7 +103,7 @@ def decision(made: Decision | None) -> str:
 
 
 def findings(found: Findings) -> str:
-    """Return why hits rank where they do: of each feature its value times its weight, for nothing what it must outweigh."""
+    """Return why hits rank where they do, of each feature its value times its weight; and why something or nothing fits."""
     shown = found.found
     names = [name for name in (shown[0].values if shown else ()) if any(round(one.values[name], 2) for one in shown)]
     rows = [
@@ -110,15 +111,16 @@ def findings(found: Findings) -> str:
         for name in names
     ]
     rows += [
-        ("Against it: nothing", *(f"−{found.threshold:.2f}" for _ in shown)),
         ("Sum", *(f"{one.hit.score:+.2f}" for one in shown)),
         ("Answers with", *(percent(one.hit.probability) for one in shown)),
     ]
     heads = ("", *(f"{rank}. {one.hit.entry.question}" for rank, one in enumerate(shown, start=1)))
+    why = "; ".join(f"{FEATURES[name]} {value:+.1f}" for name, value in found.reasons.items() if round(value, 1))
     nothing = f'<p class="fd-why">Nothing fits: {percent(found.nothing)}</p>'
+    nothing += f"<p>Log-odds that an entry answers: {why}</p>" if shown else ""
     told = (
-        "<p>What speaks for an entry is the sum of its column, each value times its fitted weight. The probabilities of all "
-        "entries and of “nothing fits” together are 100 %.</p>"
+        "<p>Which entry it is, if any, follows from the sums of the columns, each value times its fitted weight. The probabilities "
+        "of all entries and of “nothing fits” together are 100 %.</p>"
     )
     return f'<div class="fd-found">{nothing}{_table("Why", heads, rows) + told if shown else ""}</div>'
 
