@@ -88,6 +88,10 @@ class Recording(Recorded):
             self.of[text] = self._encoder.encode_query(text)
         return self.of[text]
 
+    def encode_queries(self, texts: Sequence[str]) -> Vectors:
+        """Return the vectors of texts."""
+        return self._encoder.encode_queries(texts)
+
     def behind(self, context: str, message: str) -> str:
         """Return a message behind its context, as the encoder joins them."""
         return self._encoder.behind(context, message)
