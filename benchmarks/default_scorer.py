@@ -1,4 +1,4 @@
-"""Fit the weights of search that come with Frontdesk, and write `knowledge_base/scorer.json`.
+"""Fit the weights of search that come with Frontdesk, and write `knowledge_base/scorer.json` and `background.safetensors`.
 
     python benchmarks/default_scorer.py --knowledge HOME --queries FILE... --dataset FILE... --dialogues HOME FILE
     python benchmarks/default_scorer.py --knowledge HOME --two_cosines FILE...
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from finetune.cases import Case, chat_cases, query_cases
 from finetune.transcripts import read_files
+from knowledge_base.background import write_vectors
 from knowledge_base.candidates import MEANING, REGRESSION
 from knowledge_base.encoder import EncoderFolder, load_encoder
 from knowledge_base.ingest import ingest
@@ -43,7 +44,10 @@ TWO_COSINES = Scorer(tuple(0.5 * (name in MEANING[:2]) for name in FEATURES), 0.
 def main() -> None:
     """Fit, measure, write."""
     given = _parser().parse_args()
-    knowledge = KnowledgeBase.open(Path(given.knowledge), load_encoder())
+    encoder = load_encoder()
+    if not given.two_cosines:
+        write_vectors(encoder)
+    knowledge = KnowledgeBase.open(Path(given.knowledge), encoder)
     if given.two_cosines:
         _without_a_fit(query_cases(knowledge, _queries(given.two_cosines)))
         return

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Case = tuple[NDArray[np.float32], NDArray[np.bool_]]  # the features of a query's candidates, and which of them answer
+    Case = tuple[
+        NDArray[np.float32], NDArray[np.bool_]
+    ]  # the features of a query's candidates, and which of them answer
 
 OF_ENTRY = (  # of a candidate: they weigh between the entries
     "question",  # cosine of the nearest question or alternative, it and the message each without a subject

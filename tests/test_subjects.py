@@ -213,7 +213,12 @@ def test_fading_of_nothing_is_nothing() -> None:
 
 
 def test_what_was_spoken_of_again_and_again_is_meant_rather_than_what_was_named_once_since(names: Names) -> None:
-    said = ["is hotel zephyr nice", "hotel zephyr has a pool", "then hotel zephyr please", "and the marigold guest house"]
+    said = [
+        "is hotel zephyr nice",
+        "hotel zephyr has a pool",
+        "then hotel zephyr please",
+        "and the marigold guest house",
+    ]
     held = spoken_of_before([names.mentions(text) for text in said])
     assert names.names[int(held.argmax())] == "Hotel Zephyr"
 
