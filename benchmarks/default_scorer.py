@@ -36,8 +36,8 @@ from knowledge_base.search import KnowledgeBase
 
 Array = NDArray[Any]
 FOLDS = 5
-START = Scorer((0.0,) * len(FEATURES), 0.0, 0.0)
-WORDS = ("words", "wording", "context_words", "recent", "asks")
+START = Scorer((0.0,) * len(FEATURES), 0.0, together=0.0)
+WORDS = ("words", "wording", "context_words", "recent")
 TWO_COSINES = Scorer(tuple(0.5 * (name in MEANING[:2]) for name in FEATURES), 0.0)
 
 

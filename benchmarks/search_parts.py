@@ -25,8 +25,8 @@ from knowledge_base.queries import read_queries
 from knowledge_base.scorer import FEATURES, Scorer, fit
 from knowledge_base.search import KnowledgeBase
 
-START = Scorer((0.0,) * len(FEATURES), 0.0, 0.0)
-MEANING = ("question", "whole", "asks")
+START = Scorer((0.0,) * len(FEATURES), 0.0, together=0.0)
+MEANING = ("question", "whole")
 CONTEXT = ("question_in_context", "whole_in_context", "regression_in_context", "context_words", "recent")
 PARTS = {  # each with those before it
     "meaning, weighed": MEANING,

@@ -202,8 +202,8 @@ def _same_from(scorer: Scorer, usual: float) -> float:
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
     nearness = sum(weights[name] for name in MEANING) * cosines
     pointed = sum(weights[name] for name in REGRESSION) * pointed_at(cosines, usual)
-    asks = weights["asks"] * cosines
-    enough = np.flatnonzero(scorer.together * (nearness + pointed) + asks >= scorer.nothing)
+    like = scorer.likeness * cosines
+    enough = np.flatnonzero(scorer.together * (nearness + pointed) + like >= scorer.nothing)
     return float(cosines[enough[0]]) if len(enough) else 1.0
 
 

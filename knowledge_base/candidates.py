@@ -187,7 +187,6 @@ class Shelf:
             values["recent"] = np.isin(found, recent)
             values |= zip(SUBJECT, self._subjects.of_places(subjects, found), strict=True)
             values |= zip(CATEGORY, self._categories.of_places(categories, found), strict=True)
-            values["asks"] = float(cosines[0].max())
             values["background"] = self._background.nearest(asked.vectors[0])
             values["length"] = math.log(1 + len(words(asked.message)))
         features = np.zeros((len(found), len(FEATURES)), np.float32)

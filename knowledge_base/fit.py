@@ -72,7 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     }
     if given.json != "-":
         print(f"hit@1 on {answerable:,} answerable queries: {before:.3f} before, {after:.3f} on held-out fifths")
-        weights = {**dict(zip(FEATURES, scorer.weights, strict=True)), "together": scorer.together}
+        weights = {
+            **dict(zip(FEATURES, scorer.weights, strict=True)),
+            "together": scorer.together,
+            "likeness": scorer.likeness,
+        }
         print(", ".join(f"{feature} {weight:.2f}" for feature, weight in weights.items()))
         print(f"searched so from {report['snapshot']} on")
     if given.json:

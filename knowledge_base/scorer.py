@@ -40,7 +40,6 @@ OF_ENTRY = (  # of a candidate: they weigh between the entries
     "category_before",
 )
 OF_MESSAGE = (  # the same for all candidates: they weigh between any entry and nothing
-    "asks",  # the highest "question" of all candidates: how much like something known the message is
     "background",  # its cosine with the likest of what people say that asks nothing, see `knowledge_base.background`
     "length",  # the logarithm of 1 + its words
 )
@@ -49,20 +48,25 @@ DEFAULTS = Path(__file__).with_name("scorer.json")
 # How firmly a fit holds to the weights it starts from: a standard deviation of one, in units in which a feature has a
 # standard deviation of one. With a few dozen queries the start matters, with some hundred it hardly does.
 PRIOR_PRECISION = 1.0
+# What an answered case counts as one that nothing answers, asked without the entries that do: so a fit learns to tell a question
+# that is like others, but not answered, from one that is.
+WITHOUT_ANSWER = 0.5
 FURTHEST = 10.0  # nats: odds of 20,000 to 1
 
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Weights of `FEATURES`, what speaks for nothing, and how much all that speaks for entries says that one answers.
+    """Weights of `FEATURES`, what speaks for nothing, and how much what speaks for entries says that one answers.
 
-    With u the utilities of the candidates and m what the message adds, the odds that any of them answers are
-    exp(together * log(sum(exp(u))) + m - nothing).
+    With u the utilities of the candidates, q their feature "question", p their shares of the choice (exp(u), summing to 1) and m
+    what the message adds, the log-odds that any of them answers are
+    together * log(sum(exp(u))) + likeness * sum(p * q) + m - nothing.
     """
 
     weights: tuple[float, ...]
     nothing: float
     together: float = 1.0
+    likeness: float = 0.0
 
     def utilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return (n,) for (n, len(FEATURES)): what speaks for each candidate, against the others."""
@@ -85,9 +89,15 @@ class Scorer:
         """Return what adds to the log-odds that any of the candidates answers, by its name; nothing where there are none."""
         if not len(features):
             return {}
-        of_message = self.contributions(features[:1])[0, len(OF_ENTRY) :].tolist()
-        together = self.together * _log_sum(self.utilities(features))
-        return {"together": together, **dict(zip(OF_MESSAGE, of_message, strict=True)), "nothing": -self.nothing}
+        added = (_of_message(features, self) * self._of_any).tolist()
+        return dict(zip(("together", "likeness", *OF_MESSAGE, "nothing"), added, strict=True))
+
+    @property
+    def _of_any(self) -> NDArray[np.float64]:
+        """The weights of `_of_message`."""
+        import numpy as np
+
+        return np.array([self.together, self.likeness, *self.weights[len(OF_ENTRY) :], self.nothing])
 
     def probabilities(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return (n,): the probability that each candidate answers; what is left to 1 is that of nothing."""
@@ -99,7 +109,7 @@ class Scorer:
     def to_json(self) -> dict[str, Any]:
         """Return the weights by their names."""
         weights = dict(zip(FEATURES, self.weights, strict=True))
-        return {"weights": weights, "nothing": self.nothing, "together": self.together}
+        return {"weights": weights, "nothing": self.nothing, "together": self.together, "likeness": self.likeness}
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
@@ -112,7 +122,7 @@ class Scorer:
         if not weights or not set(weights) <= set(FEATURES):
             raise ValueError(f"expected weights of {', '.join(FEATURES)}, got {', '.join(weights)}")
         known = tuple(float(weights.get(name, 0.0)) for name in FEATURES)
-        return cls(known, float(facts["nothing"]), float(facts["together"]))
+        return cls(known, float(facts["nothing"]), float(facts["together"]), float(facts["likeness"]))
 
 
 @cache
@@ -129,9 +139,11 @@ def default_scorer(with_subject: float, with_alternatives: float) -> Scorer:
     alternatives = _between(with_alternatives, bare["with_alternatives"], plain["with_alternatives"])
     shares = (subjects, (1 - subjects) * alternatives, (1 - subjects) * (1 - alternatives))
     fits = [Scorer.from_json(one) for one in (named, plain, bare)]
-    weights = zip(*((*one.weights, one.nothing, one.together) for one in fits), strict=True)
-    *mixed, nothing, together = (sum(share * w for share, w in zip(shares, of_one, strict=True)) for of_one in weights)
-    return Scorer(tuple(mixed), nothing, together)
+    weights = zip(*((*one.weights, one.nothing, one.together, one.likeness) for one in fits), strict=True)
+    *mixed, nothing, together, likeness = (
+        sum(share * w for share, w in zip(shares, of_one, strict=True)) for of_one in weights
+    )
+    return Scorer(tuple(mixed), nothing, together, likeness)
 
 
 def _between(value: float, low: float, high: float) -> float:
@@ -143,7 +155,8 @@ def fit(cases: Sequence[Case], start: Scorer) -> Scorer:
     """Return the weights that make the right choices likeliest, given that they lie near `start`.
 
     Which entry answers is fitted first, then whether any does (sequential estimation; Train 2009, "Discrete Choice Methods with
-    Simulation", 4.2.4).
+    Simulation", 4.2.4): with the answered cases once more without their answers, see WITHOUT_ANSWER. What speaks for nothing is
+    then fitted to how often nothing answers the cases themselves, where some are answered and some are not.
 
     Args:
         cases: for each query the (n, len(FEATURES)) features of its candidates, and which of them (n,) answer it;
@@ -161,18 +174,20 @@ def fit(cases: Sequence[Case], start: Scorer) -> Scorer:
         choices = _Choices.of(answered)
         between = _nearest_best(choices.features, between, [(0.0, None)] * len(OF_ENTRY), choices.loss)
     fitted = replace(start, weights=(*between.tolist(), *start.weights[len(OF_ENTRY) :]))
-    rows = np.stack([_of_message(features, fitted) for features, _ in found])
-    any_right = np.array([right.any() for _, right in found])
+    without = [(features[~right], right[~right]) for features, right in answered if not right.all()]
+    rows = np.stack([_of_message(features, fitted) for features, _ in (*found, *without)])
+    any_right = np.array([right.any() for _, right in (*found, *without)])
+    counts = np.repeat([1.0, WITHOUT_ANSWER], [len(found), len(without)])
 
     def loss(odds: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        signed = np.where(any_right, odds, -odds)
-        return float(np.logaddexp(0.0, -signed).sum()), 1 / (1 + np.exp(-odds)) - any_right
+        unlikely = np.logaddexp(0.0, np.where(any_right, -odds, odds))
+        return float(counts @ unlikely), counts * (1 / (1 + np.exp(-odds)) - any_right)
 
-    begun = np.array([start.together, *start.weights[len(OF_ENTRY) :], start.nothing])
-    # What speaks for an entry, and what is like something known, never speaks for nothing, what asks nothing never against it.
+    # What speaks for an entry, and what is like its question, never speaks for nothing, what asks nothing never against it.
     bounds = [(0.0, None), (0.0, None), (None, 0.0), (None, None), (None, None)]
-    together, *of_message, nothing = _nearest_best(rows, begun, bounds, loss).tolist()
-    return Scorer((*between.tolist(), *of_message), nothing, together)
+    together, likeness, *of_message, nothing = _nearest_best(rows, start._of_any, bounds, loss).tolist()
+    both = Scorer((*between.tolist(), *of_message), nothing, together, likeness)
+    return fit_nothing(cases, both) if 0 < len(answered) < len(found) else both
 
 
 def fit_nothing(cases: Sequence[Case], scorer: Scorer) -> Scorer:
@@ -193,8 +208,7 @@ def mean_loss(cases: Sequence[Case], scorer: Scorer) -> float:
 def _loss(features: NDArray[np.float32], right: NDArray[np.bool_], scorer: Scorer) -> float:
     import numpy as np
 
-    row = _of_message(features, scorer)
-    odds = float(row @ np.array([scorer.together, *scorer.weights[len(OF_ENTRY) :], scorer.nothing]))
+    odds = float(_of_message(features, scorer) @ scorer._of_any)
     if not right.any():
         return float(np.logaddexp(0.0, odds))
     utilities = scorer.utilities(features)
@@ -202,10 +216,13 @@ def _loss(features: NDArray[np.float32], right: NDArray[np.bool_], scorer: Score
 
 
 def _of_message(features: NDArray[np.float32], scorer: Scorer) -> NDArray[np.float64]:
-    """Return what says whether any candidate answers: all utilities together, the features of the message, and -1."""
+    """Return what says whether any answers: all utilities, likeness to the likeliest, the features of the message, and -1."""
     import numpy as np
 
-    return np.array([_log_sum(scorer.utilities(features)), *features[0, len(OF_ENTRY) :].tolist(), -1.0])
+    utilities = scorer.utilities(features)
+    together = _log_sum(utilities)
+    like = float(np.exp(utilities - together) @ features[:, FEATURES.index("question")])
+    return np.array([together, like, *features[0, len(OF_ENTRY) :].tolist(), -1.0])
 
 
 def _log_sum(utilities: NDArray[np.float64]) -> float:

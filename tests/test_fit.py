@@ -47,7 +47,7 @@ def test_fitted_weights_become_part_of_the_knowledge_and_stay_through_ingestions
     assert facts["hit_at_1_on_held_out_fifths"] == 1.0
     assert facts["snapshot"] == snapshots.current_id(home) != before
     assert serving.refresh()
-    assert serving.scorer.to_json() == {name: facts[name] for name in ("weights", "nothing", "together")}
+    assert serving.scorer.to_json() == {name: facts[name] for name in ("weights", "nothing", "together", "likeness")}
     assert serving.scorer != serving.default_scorer
     fill(home, [Entry("rope", "And the rope?", "In aisle 99.")], WordEncoder())
     assert snapshots.read_current(home).scorer == serving.scorer

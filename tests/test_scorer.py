@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -15,8 +16,8 @@ from knowledge_base.candidates import MEANING, REGRESSION
 from knowledge_base.scorer import DEFAULTS, FEATURES, OF_ENTRY, Scorer, default_scorer, fit, mean_loss
 
 Case = tuple[NDArray[np.float32], NDArray[np.bool_]]
-START = Scorer((0.0,) * len(FEATURES), 0.0, 0.0)
-TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5, *(0.0,) * (len(OF_ENTRY) - 5), 2.0, -3.0, 1.0), 2.0, 0.5)
+START = Scorer((0.0,) * len(FEATURES), 0.0, together=0.0)
+TRUE = Scorer((6.0, 2.0, 1.0, 0.5, 1.5, *(0.0,) * (len(OF_ENTRY) - 5), -3.0, 1.0), 2.0, 0.5, 2.0)
 
 
 def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
@@ -65,8 +66,9 @@ def test_one_weight_together_is_a_choice_between_all_candidates_and_nothing() ->
 
 def test_a_fit_finds_the_weights_that_the_choices_were_drawn_with() -> None:
     fitted = fit(drawn(8000, 1), START)
-    found, true = ((*one.weights, one.nothing, one.together) for one in (fitted, TRUE))
-    np.testing.assert_allclose(found, true, atol=0.6)
+    np.testing.assert_allclose(fitted.weights[: len(OF_ENTRY)], TRUE.weights[: len(OF_ENTRY)], atol=0.6)
+    assert fitted.together > 0
+    assert fitted.weights[FEATURES.index("background")] < 0 < fitted.weights[FEATURES.index("length")]
 
 
 def test_the_loss_is_the_mean_of_what_the_right_choices_were_unlikely() -> None:
@@ -102,6 +104,26 @@ def test_few_queries_hardly_move_the_weights_and_none_not_at_all() -> None:
     assert fit(unlike, TRUE).weights == pytest.approx(TRUE.weights)
 
 
+def test_a_question_whose_answers_are_taken_away_is_less_likely_answered() -> None:
+    """All questions are alike and clearly questions; only how near the chosen entry's own question is tells them apart."""
+    chance = np.random.default_rng(8)
+    cases = []
+    for _ in range(400):
+        features = chance.random((6, len(FEATURES))).astype(np.float32) * 0.5
+        features[:, len(OF_ENTRY) :] = 0.0
+        features[0, :2] = 0.9 + 0.1 * chance.random(2)
+        cases.append((features, np.arange(6) == 0))
+    fitted = fit([*cases, *((features * 0, right & False) for features, right in cases[:100])], START)
+    whole, without = ([fitted.something(features[row:]) for features, _ in cases] for row in (0, 1))
+    assert np.mean(np.array(whole) > np.array(without)) > 0.95
+
+
+def test_where_every_query_has_an_answer_a_fit_still_knows_what_none_looks_like() -> None:
+    answered = [case for case in drawn(400, 9) if case[1].any() and not case[1].all()]
+    fitted = fit(answered, START)
+    assert np.mean([fitted.something(features[~right]) for features, right in answered]) < 0.5
+
+
 def test_several_entries_may_answer() -> None:
     features = np.zeros((3, len(FEATURES)), np.float32)
     features[:, 0] = [1.0, 1.0, 0.0]
@@ -122,18 +144,18 @@ def test_weights_are_kept_by_their_names() -> None:
 def test_weights_from_before_a_feature_was_known_give_it_none() -> None:
     facts = TRUE.to_json()
     del facts["weights"]["question"]
-    assert Scorer.from_json(facts) == Scorer((0.0, *TRUE.weights[1:]), TRUE.nothing, TRUE.together)
+    assert Scorer.from_json(facts) == replace(TRUE, weights=(0.0, *TRUE.weights[1:]))
     with pytest.raises(ValueError, match="expected weights of"):
-        Scorer.from_json({"weights": {}, "nothing": 1.0, "together": 1.0})
+        Scorer.from_json({"weights": {}, "nothing": 1.0, "together": 1.0, "likeness": 0.0})
 
 
 def test_no_fit_holds_against_an_entry_what_speaks_for_it() -> None:
     weights = dict(zip(FEATURES, TRUE.weights, strict=True))
-    misleading = Scorer(tuple((weights | {"question": -5.0, "asks": -5.0, "background": 5.0}).values()), 1.0, 0.5)
+    misleading = Scorer(tuple((weights | {"question": -5.0, "background": 5.0}).values()), 1.0, 0.5, -5.0)
     fitted = fit(drawn(2000, 6, misleading), START)
     found = dict(zip(FEATURES, fitted.weights, strict=True))
     assert min(found[name] for name in OF_ENTRY) == found["question"] == 0.0
-    assert (found["asks"], found["background"]) == (0.0, 0.0), "nor what is like nothing for one"
+    assert (fitted.likeness, found["background"]) == (0.0, 0.0), "nor what asks nothing for one"
     unlikely = Scorer(TRUE.weights, 1.0, -1.0)
     assert fit(drawn(2000, 6, unlikely), START).together == 0.0
 
@@ -144,8 +166,8 @@ def test_what_comes_with_frontdesk_prefers_the_entry_for_which_more_speaks(
 ) -> None:
     scorer = default_scorer(with_subject, with_alternatives)
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
-    assert min(weights[name] for name in (*OF_ENTRY, "asks")) >= 0
-    assert weights["background"] <= 0 <= scorer.together
+    assert min(*(weights[name] for name in OF_ENTRY), scorer.together, scorer.likeness) >= 0
+    assert weights["background"] <= 0
     assert all(sum(weights[name] for name in group) > 0 for group in (MEANING, REGRESSION))
 
 
@@ -154,7 +176,8 @@ def test_a_knowledge_like_one_that_was_fitted_on_gets_its_weights_and_one_in_bet
     for fitted in facts.values():
         default = default_scorer(fitted["with_subject"], fitted["with_alternatives"])
         np.testing.assert_allclose(default.weights, Scorer.from_json(fitted).weights)
-        assert (default.nothing, default.together) == pytest.approx((fitted["nothing"], fitted["together"]))
+        known = ("nothing", "together", "likeness")
+        assert [getattr(default, name) for name in known] == pytest.approx([fitted[name] for name in known])
     some, none = facts["with_alternatives"]["with_alternatives"], 0.0
     ends = [default_scorer(0.0, share) for share in (some, none)]
     assert ends[0] != ends[1]

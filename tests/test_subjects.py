@@ -156,7 +156,7 @@ def test_the_hotel_is_a_place_of_that_category(town: KnowledgeBase) -> None:
 def test_without_subjects_nothing_speaks_for_one(tmp_path: Path) -> None:
     fill(tmp_path, [Entry("a", "How do I pay?", "By card.", category="payment")], HashEncoder())
     found = KnowledgeBase.open(tmp_path, HashEncoder()).candidates("payment", history=[("user", "payment")])
-    assert not found.features[:, FEATURES.index("subject") : FEATURES.index("asks")].any()
+    assert not found.features[:, FEATURES.index("subject") : FEATURES.index("background")].any()
 
 
 def test_questions_are_embedded_without_their_subject() -> None:

@@ -77,7 +77,7 @@ FEATURES: Mapping[str, str] = {
     "subject_before": "Its subject was spoken of before",
     "category": "Its category is named",
     "category_before": "Its category was spoken of before",
-    "asks": "The message asks something known",
+    "likeness": "It is like the questions of the likeliest",
     "background": "It is like what people say that asks nothing",
     "length": "It is long",
     "together": "What speaks for the entries, together",
