@@ -15,7 +15,7 @@ from chatbot.bot import Parts
 from chatbot.calibration import SEARCHED_ENTRIES
 from chatbot.errors import NotLoadedError
 from chatbot.types import Understanding
-from knowledge_base.candidates import MEANING, REGRESSION
+from knowledge_base.candidates import MEANING, NEAREST, REGRESSION
 from knowledge_base.editing import Editor
 from knowledge_base.edits import Edit
 from knowledge_base.entry import Entry, Hit
@@ -148,7 +148,7 @@ class Curation:
         found = []
         for hit in candidates.hits(scorer, SEARCHED_ENTRIES):
             row = place[hit.entry.id]
-            values, added = features[row, : len(OF_ENTRY)].tolist(), shares[row, : len(OF_ENTRY)].tolist()
+            values, added = features[row, : len(OF_ENTRY)].tolist(), shares[row].tolist()
             found.append(
                 Finding(hit, dict(zip(OF_ENTRY, values, strict=True)), dict(zip(OF_ENTRY, added, strict=True)))
             )
@@ -191,10 +191,10 @@ class Curation:
 
 
 def _same_from(scorer: Scorer, usual: float) -> float:
-    """Return the cosine from which on an entry that says one question would rather answer the other than not.
+    """Return the cosine from which on an entry that says one question would rather be chosen for the other than all else.
 
-    It follows from the fitted weights: what an entry of that nearness, of its question and as a whole, scores without a
-    common word outweighs nothing from there on, among texts of which any two have the cosine `usual`.
+    It follows from the fitted weights: from there on what such an entry has for it, by its question and as a whole, without a
+    common word, outweighs all NEAREST others that a search looks at, which have the cosine `usual` of any two texts.
     """
     import numpy as np
 
@@ -202,8 +202,8 @@ def _same_from(scorer: Scorer, usual: float) -> float:
     weights = dict(zip(FEATURES, scorer.weights, strict=True))
     nearness = sum(weights[name] for name in MEANING) * cosines
     pointed = sum(weights[name] for name in REGRESSION) * pointed_at(cosines, usual)
-    like = scorer.likeness * cosines
-    enough = np.flatnonzero(scorer.together * (nearness + pointed) + like >= scorer.nothing)
+    speaks = nearness + pointed
+    enough = np.flatnonzero(speaks - speaks[0] >= np.log(NEAREST))
     return float(cosines[enough[0]]) if len(enough) else 1.0
 
 

@@ -14,7 +14,7 @@ KINDS: tuple[Kind, ...] = ("approved", "grounded", "ask", "act", "chat", "offer"
 Reason = Literal[
     "entry_answers",  # approved: one approved entry answers with the fitted certainty
     "reading_picked",  # approved or grounded: the customer picked this entry of those offered; it is sent or quoted
-    "evidence_supports",  # grounded: the model read the entries and wrote from them, the gate agreed
+    "evidence_supports",  # grounded: the model wrote from the entries, the gate agreed
     "evidence_quoted",  # grounded: what the model wrote did not pass the gate, so the entry itself is quoted
     "unclear",  # ask: two readings are likely, neither is certain
     "small_talk",  # chat: no fact is asked for

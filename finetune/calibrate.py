@@ -141,7 +141,7 @@ def fit_weights(
     if not any(case.candidates.answering(case.relevant).any() for case in cases):
         return knowledge.scorer
     say(f"fitting the weights of search on {len(cases):,} turns of the chats that the adapter learnt from")
-    fitted = weights.fit([case.judged for case in with_unanswerable(cases)], knowledge.scorer)
+    fitted = weights.fit([case.judged for case in cases], knowledge.scorer)
     held_out = [case.judged for case in judged]
     # How many questions have no answer differs between chats and questions: that is taken from these for both.
     plain, fitted = (weights.fit_nothing(held_out, one) for one in (knowledge.scorer, fitted))
@@ -199,7 +199,9 @@ def _with_evidence(
     if len(set(right)) < 2:
         return draft
     reads = foresees_better(read, found, right)
-    say(f"the model's reading of the entries {'counts' if reads else 'tells no more than search: it is left out'}")
+    say(
+        f"the model's reading of the entries {'counts' if reads else 'is not shown to tell more than search: it is left out'}"
+    )
     features = read if reads else found
     evidence = logistic(features, right)
     scored = [(evidence(row), ok) for row, ok in zip(features, right, strict=True)]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUBJECTS = 10  # names the entries of which are looked at, those most spoken of
+SUBJECTS = 10  # names the entries of which are looked at: so many of those just named, and of those spoken of before
 MOST_ENTRIES = 500  # of these names: where a name has thousands, as a category may, it does not choose
 
 
@@ -47,15 +47,19 @@ class Bearers:
         """Return (2, names): how far each is named in the message, and how much it was spoken of before."""
         import numpy as np
 
-        named = self.names.mentions(message)
-        before = spoken_of_before([self.names.mentions(text) for text in said])
-        return np.stack([named, before if len(before) else np.zeros_like(named)])
+        return np.stack(
+            [self.names.mentions(message), spoken_of_before(map(self.names.mentions, said), len(self.names.names))]
+        )
 
     def places_of_best(self, spoken: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.int64]:
-        """Return the places of the entries of the names most spoken of, at most MOST_ENTRIES: those of the highest `scores`."""
+        """Return the places of the entries of the names most named and most `spoken_of` before, (2, names).
+
+        They are at most MOST_ENTRIES: those of the highest `scores`.
+        """
         import numpy as np
 
-        best = best_of(spoken, SUBJECTS)
+        # Of each row, so that much talk of others hides no name just named.
+        best = np.unique(np.concatenate([best_of(row, SUBJECTS) for row in spoken]))
         places = np.concatenate([self._bearers[number] for number in best]) if len(best) else best
         if len(places) > MOST_ENTRIES:
             places = places[np.argpartition(-scores[places], MOST_ENTRIES)[:MOST_ENTRIES]]

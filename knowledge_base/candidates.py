@@ -169,7 +169,7 @@ class Shelf:
         places = [
             best_of(by_words, WORDIEST),
             self._before.places_of_nearest(before, NEAREST),
-            self._subjects.places_of_best(subjects.max(axis=0), by_words),
+            self._subjects.places_of_best(subjects, by_words),
             np.array(recent, np.int64),
             self._nearest(asked.vectors.mean(axis=0), allowed),
         ]

@@ -85,8 +85,8 @@ class Entry:
 class Hit:
     """An entry found for a query.
 
-    `score` is what speaks for it, in nats against nothing; `probability` that it answers. Both are those of the
-    scorer that was searched with.
+    `score` is what speaks for it, in nats against other entries; `probability` that it answers. Both are those of the scorer
+    that was searched with.
     """
 
     entry: Entry

@@ -76,14 +76,15 @@ class Scorer:
         return np.asarray(np.asarray(features[:, :of_entry], np.float64) @ np.asarray(self.weights[:of_entry]))
 
     def contributions(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return (n, len(FEATURES)): each feature times its weight."""
+        """Return (n, len(OF_ENTRY)): each feature of a candidate times its weight."""
         import numpy as np
 
-        return np.asarray(np.asarray(features, np.float64) * np.asarray(self.weights))
+        of_entry = len(OF_ENTRY)
+        return np.asarray(np.asarray(features[:, :of_entry], np.float64) * np.asarray(self.weights[:of_entry]))
 
     def something(self, features: NDArray[np.float32]) -> float:
         """Return the probability that any of the candidates answers; 0 where there are none."""
-        return _logistic(sum(self.reasons(features).values())) if len(features) else 0.0
+        return _logistic(float(_of_message(features, self) @ self._of_any)) if len(features) else 0.0
 
     def reasons(self, features: NDArray[np.float32]) -> dict[str, float]:
         """Return what adds to the log-odds that any of the candidates answers, by its name; nothing where there are none."""
@@ -110,6 +111,11 @@ class Scorer:
         """Return the weights by their names."""
         weights = dict(zip(FEATURES, self.weights, strict=True))
         return {"weights": weights, "nothing": self.nothing, "together": self.together, "likeness": self.likeness}
+
+    @staticmethod
+    def names(facts: Mapping[str, Any]) -> bool:
+        """Say whether what `to_json` gave names what this version weighs, and not the features of another."""
+        return set(facts["weights"]) <= set(FEATURES) and {"nothing", "together", "likeness"} <= set(facts)
 
     @classmethod
     def from_json(cls, facts: Mapping[str, Any]) -> Scorer:
@@ -191,12 +197,18 @@ def fit(cases: Sequence[Case], start: Scorer) -> Scorer:
 
 
 def fit_nothing(cases: Sequence[Case], scorer: Scorer) -> Scorer:
-    """Return the weights as they are, with what speaks for nothing as makes the right choices likeliest, see `fit`."""
+    """Return the weights as they are, with what speaks for nothing as makes the right choices likeliest, see `fit`.
+
+    It lies near what it is, as firmly as all weights do.
+    """
     from scipy.optimize import minimize_scalar
 
+    def loss(nothing: float) -> float:
+        away = nothing - scorer.nothing
+        return len(cases) * mean_loss(cases, replace(scorer, nothing=nothing)) + PRIOR_PRECISION / 2 * away**2
+
     near = (scorer.nothing - FURTHEST, scorer.nothing + FURTHEST)
-    found = minimize_scalar(lambda nothing: mean_loss(cases, replace(scorer, nothing=nothing)), bounds=near)
-    return replace(scorer, nothing=float(found.x)) if cases else scorer
+    return replace(scorer, nothing=float(minimize_scalar(loss, bounds=near).x)) if cases else scorer
 
 
 def mean_loss(cases: Sequence[Case], scorer: Scorer) -> float:

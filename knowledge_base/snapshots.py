@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from knowledge_base.scorer import Scorer
 
 T = TypeVar("T")
 FORMAT = 2  # 1 had no lexical index
+LOGGER = logging.getLogger(__name__)
 SCORER = "scorer.json"
 LEXICAL = "lexical.safetensors"
 EDITS = "edits.jsonl"
@@ -171,8 +173,7 @@ def read(folder: Path, name: str = "") -> Snapshot:
     try:
         entries = [parse_entry(row) for row in _read_lines(folder / "entries.jsonl")]
         rows = [Row(*row) for row in json.loads((folder / "rows.json").read_text(encoding="utf-8"))]
-        fitted = folder / SCORER
-        scorer = Scorer.from_json(json.loads(fitted.read_text(encoding="utf-8"))) if fitted.exists() else None
+        scorer = _fitted(folder / SCORER)
         edited = folder / EDITS
         edits = {edit.entry.id: edit for edit in map(Edit.from_json, _read_lines(edited) if edited.exists() else ())}
         origins = read_origins(folder / ORIGINS)
@@ -182,6 +183,21 @@ def read(folder: Path, name: str = "") -> Snapshot:
         raise SnapshotError(f"{folder}: the rows are not those of the entries. Ingest again.")
     by_id = {entry.id: entry for entry in entries}
     return Snapshot(name, folder, sha256, manifest, by_id, rows, scorer, edits, origins)
+
+
+def _fitted(file: Path) -> Scorer | None:
+    """Return the weights that the search was fitted with; None where it was not, or by a version that knew other features."""
+    if not file.exists():
+        return None
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    if isinstance(facts, dict) and isinstance(facts.get("weights"), dict) and not Scorer.names(facts):
+        LOGGER.warning(
+            "%s: expected weights of this version, got those of another: the ones that come with Frontdesk serve. "
+            "Run python -m knowledge_base.fit again.",
+            file,
+        )
+        return None
+    return Scorer.from_json(facts)
 
 
 def read_current(home: Path) -> Snapshot:

@@ -28,7 +28,7 @@ FULL_WEIGHT = 2.0  # words that stand in one text only: a name found with as man
 SHARPNESS = 4  # how fast a likeness counts for less: words share letters by chance, and half alike is hardly alike
 REMEMBERED_BYTES = 1 << 26  # of how like runs are: most of what customers write are the same few thousand
 BYTES_OF_ARRAY = 256  # beside its numbers, with its key
-FADING = 0.2  # of what was said of names, where another is named after it
+FADING = 0.2  # of what was said of names, where one is clearly named after it
 CLEARLY, ALIKE = 0.5, 0.6  # a name is left out of a message that mentions it so clearly, the words so like its own
 REMEMBERED_MESSAGES = 512  # a conversation is searched again at each of its turns
 # Letters that are heard alike, in English, the vowels as one: recognised speech confuses these above all.
@@ -118,14 +118,14 @@ class Names:
         return found
 
 
-def spoken_of_before(mentions: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """Return (n,): how much each name was spoken of: the root of the sum of its mentions, oldest first; () without any.
+def spoken_of_before(mentions: Iterable[NDArray[np.float32]], count: int) -> NDArray[np.float32]:
+    """Return (count,): how much each of the names was spoken of, the root of the sum of its mentions, oldest first.
 
-    Each message that clearly names something takes FADING of what was said of the names before it.
+    A message that clearly names something takes FADING of what was said before it, of whatever name.
     """
     import numpy as np
 
-    total = np.zeros_like(mentions[0]) if mentions else np.zeros(0, np.float32)
+    total = np.zeros(count, np.float32)
     for found in mentions:
         total = total * (1 - FADING * found.max(initial=0.0)) + found
     return np.asarray(np.sqrt(total), np.float32)

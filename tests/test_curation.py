@@ -16,13 +16,13 @@ from demo_shop import SETTINGS
 
 from chatbot.bot import Bot, Parts
 from chatbot.calibration import Calibration
-from chatbot.curation import Curation
+from chatbot.curation import Curation, _same_from
 from chatbot.errors import NotLoadedError
 from chatbot.store import Store
 from chatbot.store.sqlite import driver
 from chatbot.types import Reply, TurnRequest
 from knowledge_base.entry import Entry
-from knowledge_base.scorer import FEATURES, OF_ENTRY, Scorer
+from knowledge_base.scorer import FEATURES, OF_ENTRY, Scorer, default_scorer
 from knowledge_base.search import KnowledgeBase
 
 COST = Entry("cost", "What does delivery cost?", "Delivery costs 4.90 euro.")
@@ -166,3 +166,12 @@ def test_while_the_knowledge_is_loaded_there_is_none_to_keep(tmp_path: Path) -> 
         for act in (curation.editor, curation.gaps, lambda: curation.search("x")):
             with pytest.raises(NotLoadedError):
                 act()
+
+
+@pytest.mark.parametrize(("with_subject", "with_alternatives"), [(0.3, 0.8), (0.0, 0.0), (1.0, 0.0), (0.65, 0.4)])
+@pytest.mark.parametrize("usual", [0.05, 0.15, 0.25])
+def test_questions_are_the_same_from_well_above_what_any_two_texts_have_in_common(
+    with_subject: float, with_alternatives: float, usual: float
+) -> None:
+    same = _same_from(default_scorer(with_subject, with_alternatives), usual)
+    assert usual + 0.1 < same < 0.8

@@ -11,6 +11,7 @@ from conftest import WordEncoder, fill
 from knowledge_base import fit, snapshots
 from knowledge_base.entry import Entry
 from knowledge_base.errors import FrontdeskError, InputError
+from knowledge_base.manifest import MANIFEST, seal, sha256_of
 from knowledge_base.search import KnowledgeBase
 
 THINGS = ["lamp", "shade", "cord", "bulb", "plug", "switch", "dimmer", "timer", "sensor", "chain", "hook", "stand"]
@@ -90,3 +91,26 @@ def test_too_few_queries_and_a_folder_that_is_no_home_change_nothing(home: Path,
     with pytest.raises(FrontdeskError, match="without CURRENT"):
         fit.main(["--knowledge", str(tmp_path), "--queries", queries(tmp_path, 30)])
     assert snapshots.current_id(home) == before
+
+
+def test_weights_of_another_version_are_passed_over_and_nothing_else_of_the_knowledge_is_lost(
+    home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 30)]) == 0
+    fitted = snapshots.read_current(home)
+    facts = json.loads((fitted.folder / snapshots.SCORER).read_text())
+    del facts["together"]
+    facts["weights"]["subject_latest"] = 1.0
+    (fitted.folder / snapshots.SCORER).write_text(json.dumps(facts))
+    manifest = json.loads((fitted.folder / MANIFEST).read_text())
+    (fitted.folder / MANIFEST).unlink()
+    seal(fitted.folder, {key: value for key, value in manifest.items() if key != "files"})
+    sealed = fitted.folder.with_name(f"{fitted.id[:-8]}{sha256_of(fitted.folder / MANIFEST)[:8]}")
+    fitted.folder.rename(sealed)
+    (home / "CURRENT").write_text(f"{sealed.name}\n")
+    serving = KnowledgeBase.open(home, WordEncoder())
+    assert serving.scorer == serving.default_scorer
+    assert "knowledge_base.fit again" in caplog.text
+    assert set(serving.entries) == set(THINGS)
+    assert fit.main(["--knowledge", str(home), "--queries", queries(tmp_path, 30)]) == 0
+    assert snapshots.read_current(home).scorer is not None

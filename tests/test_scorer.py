@@ -34,12 +34,12 @@ def drawn(count: int, seed: int, scorer: Scorer = TRUE) -> list[Case]:
     return cases
 
 
-@given(st.lists(st.floats(-40, 40), max_size=8), st.floats(-40, 40), st.floats(0, 2), st.floats(0, 1))
+@given(st.lists(st.floats(-40, 40), max_size=8), st.floats(-40, 40), st.floats(0, 2), st.floats(0, 2), st.floats(0, 1))
 def test_probabilities_of_candidates_and_of_nothing_sum_to_one(
-    values: list[float], nothing: float, together: float, background: float
+    values: list[float], nothing: float, together: float, likeness: float, background: float
 ) -> None:
     weights = dict.fromkeys(FEATURES, 0.0) | {"question": 1.0, "background": -5.0}
-    scorer = Scorer(tuple(weights.values()), nothing, together)
+    scorer = Scorer(tuple(weights.values()), nothing, together, likeness)
     features = np.zeros((len(values), len(FEATURES)), np.float32)
     features[:, 0], features[:, FEATURES.index("background")] = values, background
     probabilities = scorer.probabilities(features)
@@ -48,8 +48,10 @@ def test_probabilities_of_candidates_and_of_nothing_sum_to_one(
     order = np.argsort(scorer.utilities(features))
     assert all(probabilities[a] <= probabilities[b] for a, b in pairwise(order))
     if values:
-        together_odds = together * np.logaddexp.reduce(np.asarray(values, np.float32).astype(float))
-        odds = together_odds - 5 * float(np.float32(background)) - nothing
+        speaks = np.asarray(values, np.float32).astype(float)
+        all_together = np.logaddexp.reduce(speaks)
+        like = float(np.exp(speaks - all_together) @ speaks)  # the feature is the utility here
+        odds = together * all_together + likeness * like - 5 * float(np.float32(background)) - nothing
         assert sum(scorer.reasons(features).values()) == pytest.approx(odds, abs=1e-4)
         assert scorer.something(features) == pytest.approx(1 / (1 + np.exp(-np.clip(odds, -500, 500))), abs=1e-6)
     else:

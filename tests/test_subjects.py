@@ -122,7 +122,7 @@ def test_how_like_words_are_is_the_same_whatever_was_asked_before_and_however_li
 
 def test_of_what_was_named_once_the_last_is_spoken_of_most_and_fades_only_as_others_are_named(names: Names) -> None:
     said = ["a room at hotel zephyr", "or rather the marigold guest house", "for two people", "on tuesday please"]
-    held = [spoken_of_before([names.mentions(text) for text in said[: count + 1]]) for count in range(len(said))]
+    held = [spoken_of_before(map(names.mentions, said[: count + 1]), len(names.names)) for count in range(len(said))]
     spoken_of = [names.names[int(found.argmax())] for found in held]
     assert spoken_of == ["Hotel Zephyr", *["Marigold Guest House"] * 3]
     place = names.names.index("Hotel Zephyr")
@@ -208,8 +208,9 @@ def test_generated_first_messages_name_a_place_that_their_answer_is_about() -> N
 
 
 def test_fading_of_nothing_is_nothing() -> None:
-    assert spoken_of_before([]).shape == (0,)
-    np.testing.assert_array_equal(spoken_of_before([np.zeros(3, np.float32)]), np.zeros(3))
+    np.testing.assert_array_equal(spoken_of_before([], 3), np.zeros(3))
+    np.testing.assert_array_equal(spoken_of_before([np.zeros(3, np.float32)], 3), np.zeros(3))
+    assert spoken_of_before([np.zeros(0, np.float32)], 0).shape == (0,)
 
 
 def test_what_was_spoken_of_again_and_again_is_meant_rather_than_what_was_named_once_since(names: Names) -> None:
@@ -219,7 +220,7 @@ def test_what_was_spoken_of_again_and_again_is_meant_rather_than_what_was_named_
         "then hotel zephyr please",
         "and the marigold guest house",
     ]
-    held = spoken_of_before([names.mentions(text) for text in said])
+    held = spoken_of_before(map(names.mentions, said), len(names.names))
     assert names.names[int(held.argmax())] == "Hotel Zephyr"
 
 
@@ -232,3 +233,15 @@ def test_a_name_made_of_everyday_words_is_less_surely_meant() -> None:
     assert plain.mentions("good hotel")[0] > everyday.mentions("good hotel")[0]
     assert plain.mentions("good")[0] > everyday.mentions("good")[0]
     assert plain.mentions("kitava hotel")[1] == everyday.mentions("kitava hotel")[1]
+
+
+def test_much_talk_of_others_hides_no_name_that_was_just_said_and_misheard(tmp_path: Path) -> None:
+    said_often = [f"{name} Hotel" for name in ("Amber", "Birch", "Cedar", "Dahlia", "Elder", "Fern", "Garnet", "Hazel")]
+    called = [*said_often, *(f"{name} Hotel" for name in ("Iris", "Jasper", "Kestrel", "Linden", "Pemberton"))]
+    entries = [Entry(f"{n}", f"Is there a garage {n}?", "Yes.", subject=called[n % 12]) for n in range(240)]
+    entries.append(Entry("last", "Any zebras?", "None.", subject="Pemberton Hotel"))
+    fill(tmp_path / "home", entries, WordEncoder())
+    knowledge = KnowledgeBase.open(tmp_path / "home", WordEncoder())
+    history = [(role, f"the {name} or the jasper hotel") for name in 4 * called[:12] for role in ("user", "assistant")]
+    found = knowledge.candidates("garage at pembertan", history=history)
+    assert "last" in [entry.id for entry in found.entries], "neither its words nor its meaning find it"

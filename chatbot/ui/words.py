@@ -77,11 +77,11 @@ FEATURES: Mapping[str, str] = {
     "subject_before": "Its subject was spoken of before",
     "category": "Its category is named",
     "category_before": "Its category was spoken of before",
-    "likeness": "It is like the questions of the likeliest",
-    "background": "It is like what people say that asks nothing",
-    "length": "It is long",
+    "likeness": "The message is like the likeliest entries' questions",
+    "background": "The message is like what people say that asks nothing",
+    "length": "The message is long",
     "together": "What speaks for the entries, together",
-    "nothing": "Always against it",
+    "nothing": "Fixed part",
 }
 _TOLD = {"hits", "pointers", "seconds", "support", "out_of_scope", *SOURCES}
 
