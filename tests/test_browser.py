@@ -308,6 +308,19 @@ def test_a_running_reply_can_be_stopped(profile: Any, site: Server) -> None:
     assert "pearl knob" not in page.inner_text(".fd-reply")
 
 
+def test_a_message_that_is_sent_while_a_reply_is_written_is_answered_after_it(profile: Any, site: Server) -> None:
+    page = open_chat(profile(), site.url)
+    page.fill(INPUT, MANUAL.question)
+    page.press(INPUT, "Enter")
+    page.wait_for_selector("text=red knob")
+    page.fill(INPUT, PRICE.question)
+    page.press(INPUT, "Enter")
+    finished(page, 2)
+    assert page.locator(".fd-said").all_inner_texts() == [MANUAL.question, PRICE.question]
+    assert "pearl knob" in page.inner_text(".fd-reply >> nth=0")
+    assert page.input_value(INPUT) == ""
+
+
 def test_a_thumb_down_asks_what_was_wrong_and_copying_gives_plain_words(profile: Any, site: Server) -> None:
     context = profile(permissions=["clipboard-read", "clipboard-write"])
     page = open_chat(context, site.url)

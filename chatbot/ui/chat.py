@@ -118,7 +118,9 @@ class ChatPage:
         free = {**quiet, "concurrency_limit": None}
         turn = {**free, "outputs": state}  # how many run at once is for the limits to say, in words
         sent = [self._conversation, self._ticket]
-        self._box.submit(self.send, [self._box, *sent], **turn)
+        # What is sent while a reply is written waits for its end; Gradio would drop it otherwise, also in the moment
+        # between the reply's last words and the end of its event.
+        self._box.submit(self.send, [self._box, *sent], **turn, trigger_mode="always_last")
         self._chat.example_select(self.pick, sent, **turn)
         self._chat.option_select(self.pick, sent, **turn)
         self._chat.retry(self.retry, self._conversation, **turn)
