@@ -84,13 +84,16 @@ class Scorer:
 
     def something(self, features: NDArray[np.float32]) -> float:
         """Return the probability that any of the candidates answers; 0 where there are none."""
-        return _logistic(float(_of_message(features, self) @ self._of_any)) if len(features) else 0.0
+        return self._something(features, self.utilities(features))
+
+    def _something(self, features: NDArray[np.float32], utilities: NDArray[np.float64]) -> float:
+        return _logistic(float(_of_message(features, utilities) @ self._of_any)) if len(features) else 0.0
 
     def reasons(self, features: NDArray[np.float32]) -> dict[str, float]:
         """Return what adds to the log-odds that any of the candidates answers, by its name; nothing where there are none."""
         if not len(features):
             return {}
-        added = (_of_message(features, self) * self._of_any).tolist()
+        added = (_of_message(features, self.utilities(features)) * self._of_any).tolist()
         return dict(zip(("together", "likeness", *OF_MESSAGE, "nothing"), added, strict=True))
 
     @property
@@ -105,7 +108,7 @@ class Scorer:
         import numpy as np
 
         utilities = self.utilities(features)
-        return np.asarray(np.exp(utilities - _log_sum(utilities)) * self.something(features))
+        return np.asarray(np.exp(utilities - _log_sum(utilities)) * self._something(features, utilities))
 
     def to_json(self) -> dict[str, Any]:
         """Return the weights by their names."""
@@ -113,8 +116,8 @@ class Scorer:
         return {"weights": weights, "nothing": self.nothing, "together": self.together, "likeness": self.likeness}
 
     @staticmethod
-    def names(facts: Mapping[str, Any]) -> bool:
-        """Say whether what `to_json` gave names what this version weighs, and not the features of another."""
+    def weighs_the_same(facts: Mapping[str, Any]) -> bool:
+        """Say whether what `to_json` gave weighs what this version does, and not the features of another."""
         return set(facts["weights"]) <= set(FEATURES) and {"nothing", "together", "likeness"} <= set(facts)
 
     @classmethod
@@ -181,7 +184,7 @@ def fit(cases: Sequence[Case], start: Scorer) -> Scorer:
         between = _nearest_best(choices.features, between, [(0.0, None)] * len(OF_ENTRY), choices.loss)
     fitted = replace(start, weights=(*between.tolist(), *start.weights[len(OF_ENTRY) :]))
     without = [(features[~right], right[~right]) for features, right in answered if not right.all()]
-    rows = np.stack([_of_message(features, fitted) for features, _ in (*found, *without)])
+    rows = np.stack([_of_message(features, fitted.utilities(features)) for features, _ in (*found, *without)])
     any_right = np.array([right.any() for _, right in (*found, *without)])
     counts = np.repeat([1.0, WITHOUT_ANSWER], [len(found), len(without)])
 
@@ -220,18 +223,17 @@ def mean_loss(cases: Sequence[Case], scorer: Scorer) -> float:
 def _loss(features: NDArray[np.float32], right: NDArray[np.bool_], scorer: Scorer) -> float:
     import numpy as np
 
-    odds = float(_of_message(features, scorer) @ scorer._of_any)
+    utilities = scorer.utilities(features)
+    odds = float(_of_message(features, utilities) @ scorer._of_any)
     if not right.any():
         return float(np.logaddexp(0.0, odds))
-    utilities = scorer.utilities(features)
     return float(np.logaddexp(0.0, -odds)) + _log_sum(utilities) - _log_sum(utilities[right])
 
 
-def _of_message(features: NDArray[np.float32], scorer: Scorer) -> NDArray[np.float64]:
+def _of_message(features: NDArray[np.float32], utilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what says whether any answers: all utilities, likeness to the likeliest, the features of the message, and -1."""
     import numpy as np
 
-    utilities = scorer.utilities(features)
     together = _log_sum(utilities)
     like = float(np.exp(utilities - together) @ features[:, FEATURES.index("question")])
     return np.array([together, like, *features[0, len(OF_ENTRY) :].tolist(), -1.0])

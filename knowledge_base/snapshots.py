@@ -190,7 +190,7 @@ def _fitted(file: Path) -> Scorer | None:
     if not file.exists():
         return None
     facts = json.loads(file.read_text(encoding="utf-8"))
-    if isinstance(facts, dict) and isinstance(facts.get("weights"), dict) and not Scorer.names(facts):
+    if isinstance(facts, dict) and isinstance(facts.get("weights"), dict) and not Scorer.weighs_the_same(facts):
         LOGGER.warning(
             "%s: expected weights of this version, got those of another: the ones that come with Frontdesk serve. "
             "Run python -m knowledge_base.fit again.",
