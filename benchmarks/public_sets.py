@@ -2,10 +2,12 @@
 
     python benchmarks/public_sets.py intents FILE --per_intent 20 --held_out 10 --max_minutes 12 --folder runs/banking77
     python benchmarks/public_sets.py intents FILE --per_intent 20 --unknown 17 --examples 10 --folder runs/unknown
+    python benchmarks/public_sets.py intents FILE --test FILE --max_minutes 40 --folder runs/assistant
     python benchmarks/public_sets.py tags FILE --test FILE --conversations 1500 --max_minutes 25 --folder runs/multidogo
     python benchmarks/public_sets.py next_step FILE --conversations 1000 --held_out 200 --max_minutes 20 --folder runs/star
 
-`intents` compares the model's rows, the encoder with logistic regression, and both together. With `--unknown N`, N intents
+`intents` compares the model's rows, the encoder with logistic regression, and both together, and where the measured rows hold some that
+are out of scope, it says how well these are told. With `--unknown N`, N intents
 are taken out of training: how well the out-of-scope score tells their messages, and with `--examples K` how well they are
 recognised as intents that are known by K examples only. `tags` trains one adapter on whole conversations and measures
 another file, each tag of it (such as a service) apart. `next_step` compares the
@@ -68,7 +70,7 @@ def main() -> None:
         for name, part in (("both", intent), ("model", intent["model"]), ("encoder", intent["encoder"])):
             result[name] = _with_interval(part["accuracy"], intent["n"])
         result["gain_over_encoder"] = intent["gain_over_encoder"]
-        if given.unknown:
+        if "out_of_scope" in report:
             result["out_of_scope"] = report["out_of_scope"]
             result["trained_intents"] = intent["in_scope_accuracy"]
         if added:
@@ -91,8 +93,8 @@ def _sampled(rows: list[dict[str, Any]], given: argparse.Namespace) -> tuple[lis
     by_intent = defaultdict(list)
     for row in rows:
         by_intent[row["messages"][0]["intent"]].append(row)
-    if not given.per_intent:  # all rows, a tenth of them held out
-        cut = len(rows) // 10
+    if not given.per_intent:  # all rows, a tenth of them held out where no other file is measured
+        cut = 0 if given.test else len(rows) // 10
         return rows[cut:], rows[:cut]
     train = [row for part in by_intent.values() for row in part[: given.per_intent]]
     ends = given.per_intent + given.held_out
@@ -214,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--examples", type=int, default=0, help="messages by which each of them is known all the same")
     parser.add_argument("--conversations", type=int, default=1000, help="training conversations of tags and next_step")
     parser.add_argument(
-        "--test", default="", metavar="FILE", help="what is measured of tags, in place of held-out rows"
+        "--test", default="", metavar="FILE", help="what is measured, in place of held-out rows"
     )
     parser.add_argument("--held_out", type=int, default=10, help="measured rows an intent, or conversations")
     parser.add_argument("--max_minutes", type=float, default=30)

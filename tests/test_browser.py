@@ -321,6 +321,20 @@ def test_a_message_that_is_sent_while_a_reply_is_written_is_answered_after_it(pr
     assert page.input_value(INPUT) == ""
 
 
+def test_enter_pressed_twice_sends_nothing_that_is_half_typed(profile: Any, site: Server) -> None:
+    page = open_chat(profile(), site.url)
+    page.fill(INPUT, MANUAL.question)
+    page.press(INPUT, "Enter")
+    page.press(INPUT, "Enter")
+    page.wait_for_selector("text=red knob")
+    page.press(INPUT, "Enter")
+    page.keyboard.type("What does del")
+    finished(page, 1)
+    page.wait_for_timeout(PAUSE_MILLISECONDS)
+    assert page.locator(".fd-said").all_inner_texts() == [MANUAL.question]
+    assert page.input_value(INPUT) == "What does del"
+
+
 def test_a_thumb_down_asks_what_was_wrong_and_copying_gives_plain_words(profile: Any, site: Server) -> None:
     context = profile(permissions=["clipboard-read", "clipboard-write"])
     page = open_chat(context, site.url)

@@ -9,6 +9,18 @@
     if (event.target.closest(".option, .example, #fd-new, #fd-again, #fd-list button")) setTimeout(focusInput, 60);
   });
 
+  // What is sent while a reply is written waits for its end. Enter pressed twice, or on nothing, would then send what is
+  // half typed by that time.
+  let sent = { words: "", at: 0 };
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.closest?.("#fd-input textarea")) return;
+    const words = event.target.value;
+    if (!words.trim() || (words === sent.words && event.timeStamp - sent.at < 1000)) {
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    } else sent = { words, at: event.timeStamp };
+  }, true);
+
   // Copy what is read, not the HTML that stands behind it.
   const copy = async (text) => {
     if (navigator.clipboard) return navigator.clipboard.writeText(text);
