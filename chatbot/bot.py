@@ -136,11 +136,12 @@ class Bot:
                 with turn.timed("find"):  # 4 find
                     turn.hits = _find(parts, turn, self._settings)
                 with turn.timed("decide"):  # 5 decide
-                    turn.decision = _decide(parts, turn)
+                    decision = turn.decision = _decide(parts, turn)
                 for reply in self._write(parts, turn, cancelled):  # 6 write
                     self._store.save_partial(turn.id, reply.text)
                     yield reply
-                status = "interrupted" if cancelled.is_set() else "done"
+                cut_off = cancelled.is_set() and writer.is_written(decision, parts.model)
+                status = "interrupted" if cut_off else "done"
             except GeneratorExit:  # the page is gone: what was shown is kept
                 status = "interrupted"
                 raise

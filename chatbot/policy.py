@@ -48,7 +48,7 @@ def decide(
     certainty = best.probability if best else 0.0
     steps = understanding.next_step
     sure_step = _sure_step(steps, calibration)
-    if sure_step == CHAT and steps[CHAT] > certainty:
+    if sure_step == CHAT and not same and steps[CHAT] > certainty:
         return Decision("chat", "small_talk", probability=steps[CHAT])
     if best and best.entry.approved and (same or certainty >= calibration.threshold("approved")):
         return Decision("approved", "entry_answers", (best.entry.id,), certainty)

@@ -83,7 +83,7 @@ class Understanding:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A numbered source under an answer; `number` is the pointer that stands in the text as [number]."""
+    """A source under an answer; `number` is its place among them, from 1."""
 
     number: int
     entry_id: str

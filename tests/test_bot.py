@@ -295,6 +295,14 @@ def test_a_stopped_turn_keeps_its_whole_sentences_and_is_marked_as_interrupted(s
     assert shop.said(shop.conversation())[-1][1:] == ("A parcel travels 3 days.", "interrupted")
 
 
+def test_an_answer_that_was_there_at_once_is_whole_also_where_the_turn_was_stopped(shop: Shop) -> None:
+    cancelled = Event()
+    cancelled.set()
+    last = list(shop.bot.reply(shop.request("what does delivery cost"), cancelled))[-1]
+    assert last.text == COST.answer
+    assert shop.said(shop.conversation())[-1][1:] == (COST.answer, "done")
+
+
 def test_another_visitors_conversation_is_refused_before_any_work(shop: Shop) -> None:
     shop.ask("what does delivery cost")
     conversation, work = shop.conversation(), len(shop.engine.paths)

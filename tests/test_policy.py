@@ -112,7 +112,9 @@ QUESTION = Entry("e0", "What does  Delivery cost?", "4.90 euro.", alternatives=(
 def test_an_entry_answers_its_own_question_however_unsure_search_is(message: str) -> None:
     found = [*hits(0.5), Hit(QUESTION, 0.4, 0.4)]
     assert decide(UNKNOWN, found, None, None, message) == Decision("approved", "entry_answers", ("e0",))
-    assert decide(UNKNOWN, found, FITTED, lambda: FULL, message) == Decision("approved", "entry_answers", ("e0",), 0.4)
+    for understood in (UNKNOWN, steps(chat=0.95)):
+        decision = decide(understood, found, FITTED, lambda: FULL, message)
+        assert decision == Decision("approved", "entry_answers", ("e0",), 0.4)
 
 
 @pytest.mark.parametrize("calibration", [None, FITTED])

@@ -439,7 +439,7 @@ def test_a_user_is_added_once_with_a_real_password_and_can_be_removed(store: Sto
 def test_an_export_holds_what_was_shown_and_what_a_person_confirmed(store: Store, database: Path) -> None:
     first = say(store, "where is it?")
     answer(store, first, "superseded")
-    reply = answer(store, first, "It left. [1] Read [2] that.", citations=(CITATION,))
+    reply = answer(store, first, "It left. Press [1] for more.", citations=(CITATION,))
     store.rate(reply.id, "ann", "down")
     cut_off = say(store, "and then?", conversation=first.conversation_id)
     store.save_partial(store.begin_turn(cut_off.id), "half of")
@@ -454,7 +454,7 @@ def test_an_export_holds_what_was_shown_and_what_a_person_confirmed(store: Store
                 {"role": "user", "content": "where is it?", "intent": ["track_order"]},
                 {
                     "role": "assistant",
-                    "content": "It left. Read [2] that.",
+                    "content": "It left. Press [1] for more.",
                     "author": "bot",
                     "action": "answer",
                     "evidence": ["faq-12"],

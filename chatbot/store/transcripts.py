@@ -6,7 +6,6 @@ prediction of the bot is not a label.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,7 +49,7 @@ def _was_said(row: MessageTable) -> bool:
 def _message(row: MessageTable, intents: list[str]) -> dict[str, Any]:
     if row.role == "user":
         return {"role": "user", "content": row.content, **({"intent": intents} if intents else {})}
-    message: dict[str, Any] = {"role": "assistant", "content": _without_pointers(row), "author": row.author}
+    message: dict[str, Any] = {"role": "assistant", "content": row.content, "author": row.author}
     if row.turn is not None and row.turn.kind is not None:
         message["action"] = _NEXT_STEPS.get(row.turn.kind, row.turn.kind)
     if row.citations:
@@ -58,12 +57,6 @@ def _message(row: MessageTable, intents: list[str]) -> dict[str, Any]:
     if row.author == "bot":
         message["ai_generated"] = True
     return message
-
-
-def _without_pointers(row: MessageTable) -> str:
-    """Return a reply as a reader takes it in: a pointer such as [1] belongs to the page, not to the words."""
-    numbers = "|".join(str(int(citation["number"])) for citation in row.citations)
-    return re.sub(rf"[ \t]*\[(?:{numbers})\]", "", row.content).strip() if numbers else row.content
 
 
 def _confirmed_intents(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:

@@ -30,8 +30,7 @@ def assistant(
     typing: bool = False,
 ) -> dict[str, Any]:
     """Return a reply with its sources, its quick replies, the contact line and a note about how it ended."""
-    numbers = [citation.number for citation in citations]
-    parts = [f'<div class="fd-answer">{markup.markdown(text, numbers)}</div>' if text else ""]
+    parts = [f'<div class="fd-answer">{markup.markdown(text)}</div>' if text else ""]
     parts.append(TYPING if typing else "")
     parts.append(f'<p class="fd-contact">{markup.text(contact)}</p>' if contact and contact not in text else "")
     parts.append(_sources(citations) if citations else "")

@@ -77,22 +77,18 @@ def build_app(
     )
     turns = Turns()
     visitors = Visitors(secret, framed=bool(settings.allowed_origins))
-    operators = Operators(secret)
+    operators = Operators(secret, store.users)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         turns.stop_all()
 
-    def is_operator(name: str) -> bool:
-        return any(user.name == name and user.role == "operator" for user in store.users())
-
     doorway = Middleware(
         Doorway,
         paths=PATHS,
         visitors=visitors,
         operators=operators,
-        is_operator=is_operator,
         limits=limits,
         turns=turns,
         allowed_origins=list(settings.allowed_origins),
@@ -157,7 +153,7 @@ def _add_sign_in(app: FastAPI, store: Store, settings: Settings, operators: Oper
             page = pages.sign_in(settings.company, name, "The name or the password is wrong.")
             return HTMLResponse(page, status_code=401, headers=headers)
         answer = RedirectResponse("/admin/", status_code=303)
-        answer.headers.append("Set-Cookie", operators.header(user.name, request.scope))
+        answer.headers.append("Set-Cookie", operators.header(user, request.scope))
         return answer
 
     @app.post("/sign-out")

@@ -10,13 +10,17 @@ from __future__ import annotations
 import ipaddress
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from itsdangerous import BadSignature, Signer, URLSafeTimedSerializer
 from starlette.datastructures import Headers
 from starlette.requests import cookie_parser
 from starlette.types import Scope
+
+if TYPE_CHECKING:
+    from chatbot.store import User
 
 VISITOR_COOKIE = "frontdesk_visitor"
 OPERATOR_COOKIE = "frontdesk_operator"
@@ -74,21 +78,25 @@ class Visitors:
 
 @dataclass(frozen=True, slots=True)
 class Operators:
-    """Makes and reads the cookie of a signed-in operator."""
+    """Makes and reads the cookie of a signed-in operator; `users` gives those who may sign in now."""
 
     secret: str
+    users: Callable[[], Sequence[User]]
 
     def identify(self, cookies: Mapping[str, str]) -> str | None:
-        """Return the name that the cookies prove, None without a valid cookie or after it has expired."""
+        """Return the name that the cookies prove, None without a valid cookie or after it has expired.
+
+        Who was removed, or removed and added anew with another password, has to sign in again.
+        """
         try:
-            name = self._serializer().loads(cookies.get(OPERATOR_COOKIE, ""), max_age=OPERATOR_SECONDS)
+            signed_in = self._serializer().loads(cookies.get(OPERATOR_COOKIE, ""), max_age=OPERATOR_SECONDS)
         except BadSignature:
             return None
-        return name if isinstance(name, str) else None
+        return next((user.name for user in self.users() if user.role == "operator" and _named(user) == signed_in), None)
 
-    def header(self, name: str, scope: Scope) -> str:
-        """Return the value of a Set-Cookie header that signs `name` in."""
-        return self._cookie(self._serializer().dumps(name), OPERATOR_SECONDS, scope)
+    def header(self, user: User, scope: Scope) -> str:
+        """Return the value of a Set-Cookie header that signs a user in."""
+        return self._cookie(self._serializer().dumps(_named(user)), OPERATOR_SECONDS, scope)
 
     def farewell(self, scope: Scope) -> str:
         """Return the value of a Set-Cookie header that signs out."""
@@ -100,6 +108,10 @@ class Operators:
 
     def _serializer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secret, salt="frontdesk.operator", signer_kwargs={"digest_method": _sha256})
+
+
+def _named(user: User) -> list[str]:
+    return [user.name, user.created_at.isoformat()]
 
 
 def _sha256(data: bytes = b"") -> object:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -37,7 +37,6 @@ class Doorway:
         app: The application behind.
         paths: Paths of our own routes; a path that ends in `/` stands for all below it.
         visitors, operators: The readers of the cookies.
-        is_operator: Says whether a name that has signed in may still use the operators' pages.
         limits, turns: The counters.
         allowed_origins: Origins that may show the chat in a frame.
     """
@@ -49,14 +48,13 @@ class Doorway:
         paths: Sequence[str],
         visitors: Visitors,
         operators: Operators,
-        is_operator: Callable[[str], bool],
         limits: Limits,
         turns: Turns,
         allowed_origins: Sequence[str],
     ) -> None:
         self._app = app
         self._paths = tuple(paths)
-        self._visitors, self._operators, self._is_operator = visitors, operators, is_operator
+        self._visitors, self._operators = visitors, operators
         self._limits, self._turns = limits, turns
         self._frames = " ".join(["'self'", *allowed_origins])
 
@@ -75,7 +73,7 @@ class Doorway:
         send = self._dress(scope, send, issue)
         refusal = self._refusal(scope, visitor_id)
         if refusal is None and _is_desk(scope["path"]):
-            refusal = await self._desk_refusal(scope, self._operators.identify(cookies))
+            refusal = _desk_refusal(scope, await run_in_threadpool(self._operators.identify, cookies))
         if refusal is not None:
             await refusal(send)
             return
@@ -98,13 +96,6 @@ class Doorway:
             return _Refusal(403, "This session belongs to another visitor.")
         return None
 
-    async def _desk_refusal(self, scope: Scope, operator: str | None) -> _Refusal | None:
-        if operator is not None and await run_in_threadpool(self._is_operator, operator):
-            return None
-        if _is_page(scope):
-            return _Refusal(303, "Sign in first.", {"Location": "/sign-in"})
-        return _Refusal(401, "Sign in first.")
-
     def _dress(self, scope: Scope, send: Send, cookie: str | None) -> Send:
         private = _is_desk(scope["path"]) or scope["path"] == "/sign-in"
         policy = content_policy("'none'" if private else self._frames)
@@ -126,6 +117,14 @@ class Doorway:
             await send(message)
 
         return dressed
+
+
+def _desk_refusal(scope: Scope, operator: str | None) -> _Refusal | None:
+    if operator is not None:
+        return None
+    if _is_page(scope):
+        return _Refusal(303, "Sign in first.", {"Location": "/sign-in"})
+    return _Refusal(401, "Sign in first.")
 
 
 def content_policy(frame_ancestors: str) -> str:

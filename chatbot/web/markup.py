@@ -6,7 +6,6 @@ passed through an allow-list in which there are no images: an address in a pictu
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from html import escape
 from typing import TYPE_CHECKING
@@ -14,15 +13,11 @@ from typing import TYPE_CHECKING
 import nh3
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from markdown_it import MarkdownIt
 
 _BLOCKS = ("blockquote", "h3", "h4", "hr", "li", "ol", "p", "pre", "table", "tbody", "td", "th", "thead", "tr", "ul")
-TAGS = frozenset((*_BLOCKS, "a", "b", "br", "code", "del", "em", "i", "strong", "sup"))
+TAGS = frozenset((*_BLOCKS, "a", "b", "br", "code", "del", "em", "i", "strong"))
 SCHEMES = frozenset({"https", "http", "mailto", "tel"})
-_LEADING = re.compile(r"((?:\[\d{1,2}\]\s*)+)")
-_POINTER = re.compile(r"\s?\[(\d{1,2})\](?!\()")
 
 
 def text(content: str) -> str:
@@ -35,23 +30,16 @@ def line(content: str) -> str:
     return escape(" ".join(content.split()))
 
 
-def markdown(content: str, numbers: Iterable[int] = ()) -> str:
-    """Return Markdown `content` as safe HTML on one line of source.
-
-    Args:
-        content: The text; HTML in it is shown, not obeyed.
-        numbers: Which pointers `[n]` refer to a source; they become raised numbers, others stay as they stand.
-    """
-    known = {str(number) for number in numbers}
+def markdown(content: str) -> str:
+    """Return Markdown `content` as safe HTML on one line of source; HTML in it is shown, not obeyed."""
     html = nh3.clean(
-        _parser().render(_pointers_last(content) if known else content),
+        _parser().render(content),
         tags=set(TAGS),
         attributes={"a": {"href"}, "ol": {"start"}},
         url_schemes=set(SCHEMES),
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
-    html = _POINTER.sub(lambda match: f"<sup>{match[1]}</sup>" if match[1] in known else match[0], html)
     # A blank line would end the HTML block for a Markdown reader behind us.
     return html.strip().replace("\n", "&#10;")
 
@@ -62,15 +50,6 @@ def link(url: str, label: str) -> str:
     if not colon or scheme.lower() not in SCHEMES:
         return ""
     return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(label)}</a>'
-
-
-def _pointers_last(content: str) -> str:
-    """Put each pointer behind what it covers, as readers expect it; the model writes it before."""
-    if not _LEADING.match(content):
-        return content
-    _before, *pieces = _LEADING.split(content)
-    runs = zip(pieces[::2], pieces[1::2], strict=True)
-    return "".join(f"{piece.rstrip()}{''.join(run.split())}{piece[len(piece.rstrip()) :]}" for run, piece in runs)
 
 
 @cache
