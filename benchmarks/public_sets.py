@@ -215,9 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--unknown", type=int, default=0, help="intents that are taken out of training")
     parser.add_argument("--examples", type=int, default=0, help="messages by which each of them is known all the same")
     parser.add_argument("--conversations", type=int, default=1000, help="training conversations of tags and next_step")
-    parser.add_argument(
-        "--test", default="", metavar="FILE", help="what is measured, in place of held-out rows"
-    )
+    parser.add_argument("--test", default="", metavar="FILE", help="what is measured, in place of held-out rows")
     parser.add_argument("--held_out", type=int, default=10, help="measured rows an intent, or conversations")
     parser.add_argument("--max_minutes", type=float, default=30)
     parser.add_argument("--split", nargs=3, default=("0.9", "0.1", "0"))

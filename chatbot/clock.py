@@ -183,7 +183,7 @@ def _at(hour: int, minute: str | None) -> list[str]:
 
 def _meridiem_time(match: re.Match[str]) -> list[str]:
     hour, half = _hour(match["h"]), match["half"].lower()
-    morning = (half[0] == "a" and half != "at night") or half.endswith("morning")
+    morning = _before_dawn(hour) if half.endswith("night") else half[0] == "a" or half.endswith("morning")
     last = _half_day(hour, morning)
     if max(hour, _hour(match["h0"] or "0")) > (12 if morning else 24):
         return []  # "17 am", "4-71 pm" are no times; what stands there is read as numbers
@@ -193,6 +193,11 @@ def _meridiem_time(match: re.Match[str]) -> list[str]:
     # "9 to 11 am" and "3-5 pm" lie in one half of the day, "9 to 5 pm" begins in the other.
     same = (first % 12, int(match["m0"] or 0)) < (hour % 12, int(match["m"] or 0))
     return _at(_half_day(first, morning if same else not morning), match["m0"]) + _at(last, match["m"])
+
+
+def _before_dawn(hour: int) -> bool:
+    """Say whether an hour "at night" begins the day: "12 at night" to "5 at night"; the others end it."""
+    return hour < 6 or hour == 12
 
 
 def _half_day(hour: int, morning: bool) -> int:
@@ -211,6 +216,8 @@ def _chinese_time(match: re.Match[str]) -> list[str]:
     if match[0] == "一点":
         return []  # "a little"
     hour = _CHINESE_HOURS.get(match["h"]) or int(match["h"])
-    if match["half"] in ("中午", "下午", "晚上") and hour < 12 and not (match["half"] == "中午" and hour > 9):
+    if match["half"] == "晚上" and hour <= 12:
+        hour = _half_day(hour, _before_dawn(hour))
+    elif match["half"] in ("中午", "下午") and hour < 12 and not (match["half"] == "中午" and hour > 9):
         hour += 12
     return _at(hour, "30" if match["m30"] else match["m"] or match["mm"])

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, groupby
+from operator import itemgetter
 
 from chatbot.clock import read_dates, read_times
 from chatbot.quantities import Quantity, quantities
-from chatbot.units import UNIT, same_unit, unit_name, units_in
+from chatbot.units import CURRENCIES, SIGNS, UNIT, same_unit, unit_name, units_in
 
 _ORDINALS = {
     word: i
@@ -33,28 +36,33 @@ _PLACEHOLDER = re.compile(
     r"\{\{([^{}]*)(?:\}\}|$)|\{([A-Za-z_][\w -]*)\}|\[([A-Z][A-Za-z]*(?: [A-Za-z]+)+)\](?!\()|_{3,}()|<(email|account|card|phone)>"
 )
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_HOST = rf"(?:{_LABEL}\.)*(?=[0-9-]*[a-z]){_LABEL}\.[a-z]{{2,24}}"  # "3.days" is none
+_PATH = r"(?::\d+)?/[^\s<>\"'“”‘’\]\[(){}\u4e00-\u9fff\x00]*"
 _LINK = re.compile(
     r"(?<![\w@.-])(?:(?:https?://|www\.)[^\s<>\"'“”‘’\]\[(){}\u3000-\u303f\u4e00-\u9fff\x00]+"
-    rf"|(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+(?P<tld>{_TLDS})(?![\w@-])(?::\d+)?(?:/[^\s<>\"'“”‘’\]\[(){{}}\u4e00-\u9fff\x00]*)?)",
+    # Of an ending that is not listed, small letters or a path show that no blank is missing behind a full stop.
+    rf"|(?-i:{_HOST})(?![\w@-])(?:{_PATH}|:\d+)?|{_HOST}{_PATH}"
+    rf"|(?:{_LABEL}\.)+(?P<tld>{_TLDS})(?![\w@-])(?:{_PATH}|:\d+)?)",
     re.IGNORECASE,
 )
 _HANDLE = re.compile(r"(?<![\w@.])@[A-Za-z_]\w+")
 _SEPARATOR = r"(?:[ \u00a0]?[-–][ \u00a0]?|[./]|[ \u00a0]?\(|\)[ \u00a0-]?|[ \u00a0])"
-_PHONE = re.compile(rf"(?<![A-Za-z0-9_.,:])(?<![$€£¥₹] )(?<![$€£¥₹])(?:\+[ ]?)?\(?\d(?:{_SEPARATOR}?\d){{6,}}(?![\d%])")
+_PHONE = re.compile(
+    rf"(?<![A-Za-z0-9_.,:])(?<![{SIGNS}] )(?<![{SIGNS}])(?:\+[ ]?)?\(?\d(?:{_SEPARATOR}?\d){{6,}}(?![\d%])"
+)
 _WITH_UNIT = re.compile(rf"[^\S\n]?{UNIT}|[.,]\d", re.IGNORECASE)
 _CODE = re.compile(r"(?<![A-Za-z0-9@_])[A-Za-z0-9]+(?:[-_/.][A-Za-z0-9]+)*(?![A-Za-z0-9])")
-_NUMBER_WITH_UNIT = re.compile(
-    r"(?:USD|EUR|GBP|CHF|CNY|RMB|JPY|INR|Rs|SEK|NOK|DKK|PLN|AUD|CAD)?\d[\d.]*(?P<unit>[A-Za-z]*)", re.IGNORECASE
-)
+_NUMBER_WITH_UNIT = re.compile(r"(?P<currency>[A-Za-z]*)\d[\d.]*(?P<unit>[A-Za-z]*)")
 _SUFFIXES = frozenset(("", "st", "nd", "rd", "th", "k", "m", "bn"))
-_CURRENCY_CODE = re.compile(r"USD|EUR|GBP|CHF|CNY|RMB|JPY|INR|SEK|NOK|DKK|PLN|AUD|CAD|US|A|C")
 _ORDINAL = re.compile(
     rf"(?<![\w.,])(?:(\d+)(?:st|nd|rd|th)|({'|'.join(_ORDINALS)}))(?![A-Za-z])"
-    r"(?=((?: (?:floor|day|night|week|month|year|quarter|level|class))?))",
+    r"(?= (floor|day|night|week|month|year|quarter|level|class)|)",
     re.IGNORECASE,
 )
 _CHINESE_ORDINAL = re.compile(r"第([0-9]+)")
 _TIMES_SIGN = re.compile(r"(?<=[0-9])[xX](?=[0-9])")
+_CLAUSE_END = re.compile(r"[.!?;,](?=\s)|[。！？；，]")
 _LIST_MARK = re.compile(r"(?m)^[^\S\n]*[(]?(\d{1,3})[.)](?=\s)")
 
 
@@ -63,7 +71,8 @@ class Fact:
     """A checkable part of a text.
 
     `kind` is one of number, price, percent, ordinal, date, weekday, time, link, email, phone, code, placeholder.
-    `text` is how it stands there, `value` its canonical form, `unit` and `per` what a number counts ("eur", "night").
+    `text` is how it stands there, `value` its canonical form, `unit` and `per` what a number counts ("eur", "night");
+    the unit of an ordinal is what it is one of ("floor").
     """
 
     kind: str
@@ -74,12 +83,12 @@ class Fact:
 
 
 _Reading = tuple[str, str]  # kind, value
-_Reader = Callable[[re.Match[str]], _Reading | None]
+_Reader = Callable[[re.Match[str]], _Reading | tuple[str, str, str] | None]  # with its unit, where it has one
 
 
 def facts(text: str) -> tuple[Fact, ...]:
     """Return the facts of a text in their order."""
-    return _facts(text, liberal=False)
+    return tuple(fact for _, fact in placed_facts(text))
 
 
 def placed_facts(text: str) -> tuple[tuple[int, Fact], ...]:
@@ -96,12 +105,13 @@ class Sources:
     """Texts whose facts may be said; read once, asked often."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        texts = [text for text in texts if text]
-        self._units = frozenset[str]().union(*(units_in(_plain(text)) for text in texts))
+        self._units: set[str] = set()
         self._facts: dict[_Reading, list[Fact]] = defaultdict(list)
         self._dates: list[Fact] = []
-        for text in texts:
-            for fact in _facts(text, liberal=True):
+        for text in filter(None, texts):
+            plain, placed = _plain(text), _placed(text, liberal=True)
+            self._units |= units_in(plain)
+            for fact in chain((fact for _, fact in placed), _with_units_beside(plain, placed)):
                 self._add(fact)
 
     def lack(self, sentence: str) -> tuple[Fact, ...]:
@@ -132,20 +142,25 @@ class Sources:
             return bare or any(self._same(fact, known) for known in self._facts.get(("number", fact.value), ()))
         if fact.kind == "phone" and ("number", fact.value) in self._facts:
             return True
-        return (kind, fact.value) in self._facts
+        known = self._facts.get((kind, fact.value), ())
+        return any(_same_ordinal(fact, other) for other in known) if kind == "ordinal" else bool(known)
 
     def _same(self, said: Fact, known: Fact) -> bool:
-        return self._same_unit(said.unit, known.unit) and self._same_per(said.per, known.per)
-
-    def _same_unit(self, said: str, known: str) -> bool:
-        if not said or (not known and said.startswith("#")):
-            return True
-        if not known:  # "Return period (days): 30" holds "30 days"
-            return not self._units.isdisjoint(said.split("|"))
-        return said == known if said.startswith("#") or known.startswith("#") else same_unit(said, known)
+        return _same_unit(said.unit, known.unit) and self._same_per(said.per, known.per)
 
     def _same_per(self, said: str, known: str) -> bool:
         return not said or set(said.split("+")) <= (set(known.split("+")) if known else self._units)
+
+
+def _same_unit(said: str, known: str) -> bool:
+    if not said or not known:
+        return not said or said.startswith("#")
+    return said == known if said.startswith("#") or known.startswith("#") else same_unit(said, known)
+
+
+def _same_ordinal(said: Fact, known: Fact) -> bool:
+    """Say whether an ordinal may be a known one: "on the 2nd" may be of 2 March, "the 2nd floor" is not."""
+    return not said.unit or said.unit == known.unit or (not known.unit and known.kind == "ordinal")
 
 
 def family(fact: Fact) -> str:
@@ -159,17 +174,13 @@ def _covers(known: str, said: str) -> bool:
     return known.count("-") == said.count("-") and all(part in ("*", other) for other, part in pairs)
 
 
-def _facts(text: str, *, liberal: bool) -> tuple[Fact, ...]:
-    return tuple(fact for _, fact in _placed(text, liberal=liberal) if liberal or fact.kind != "bare")
-
-
 def _placed(text: str, *, liberal: bool) -> list[tuple[int, Fact]]:
     plain = _plain(text)
     found: list[tuple[int, Fact]] = []
 
-    def take(start: int, end: int, kind: str, value: str) -> None:
+    def take(start: int, end: int, kind: str, value: str, unit: str = "") -> None:
         nonlocal plain
-        found.append((start, Fact(kind, text[start:end], value)))
+        found.append((start, Fact(kind, text[start:end], value, unit)))
         plain = plain[:start] + "\x00" * (end - start) + plain[end:]
 
     def run(pattern: re.Pattern[str], read: _Reader) -> None:
@@ -199,6 +210,44 @@ def _placed(text: str, *, liberal: bool) -> list[tuple[int, Fact]]:
     return sorted(found, key=lambda item: item[0])
 
 
+def _with_units_beside(plain: str, placed: Sequence[tuple[int, Fact]]) -> Iterator[Fact]:
+    """Yield each number without a unit with the units that its clause names and gives to no other number.
+
+    "Return period (days): 30" holds "30 days"; a row of a table has the units of its row and of the head of its column.
+    """
+    numbers = [(start, fact) for start, fact in placed if family(fact) == "number"]
+    if all(fact.unit for _, fact in numbers):
+        return
+    clauses = list(_clauses(plain))
+    places = [bisect_right(clauses, start, key=itemgetter(0)) - 1 for start, _ in numbers]
+    for place, group in groupby(zip(places, numbers, strict=True), key=itemgetter(0)):
+        first, clause, head = clauses[place]
+        here = [number for _, number in group]
+        given = {name for _, fact in here for name in re.split(r"[|+]", f"{fact.unit}|{fact.per}")}
+        free = units_in(clause) - given
+        for start, fact in here:
+            column = head[clause.count("|", 0, start - first) :][:1]
+            units = free.union(*map(units_in, column)) - given
+            if units and not fact.unit:
+                yield replace(fact, unit="|".join(sorted(units)))
+
+
+def _clauses(plain: str) -> Iterator[tuple[int, str, Sequence[str]]]:
+    """Yield where each clause or row of a table begins, its text, and of a row the cells of the head of its table."""
+    head: list[str] = []
+    start = 0
+    for line in plain.split("\n"):
+        if line.lstrip().startswith("|"):
+            head = head or line.split("|")
+            yield start, line, head
+        else:
+            head, last = [], 0
+            for end in [*(match.end() for match in _CLAUSE_END.finditer(line)), len(line)]:
+                yield start + last, line[last:end], ()
+                last = end
+        start += len(line) + 1
+
+
 def _number(text: str, quantity: Quantity) -> Fact:
     kind = "price" if quantity.is_price else "percent" if quantity.unit == "%" else "number"
     return Fact(kind, text[quantity.start : quantity.end], quantity.value, quantity.unit, quantity.per)
@@ -219,6 +268,8 @@ class _Plain(dict[int, str]):
         return sign
 
 
+# "_30 days_" and "__30__"; what joins a name or an address, and the row of a blank to fill in, stay.
+_UNDERLINE = re.compile(r"(?<![\w/@=])_{1,2}(?!_)|(?<!_)_{1,2}(?![\w/@])")
 _PLAIN = _Plain(
     {ord("*"): " ", ord("`"): " ", ord("\x00"): " ", ord("\r"): "\n", 0xFFE5: "¥", 0xFF0E: ".", 0x2011: "-"}
 )
@@ -226,7 +277,8 @@ _PLAIN = _Plain(
 
 def _plain(text: str) -> str:
     """Return the text with ASCII digits and plain spaces and without emphasis; every character keeps its place."""
-    return _TIMES_SIGN.sub("×", text.translate(_PLAIN))
+    plain = _UNDERLINE.sub(lambda match: " " * len(match[0]), text.translate(_PLAIN))
+    return _TIMES_SIGN.sub("×", plain)
 
 
 def _placeholder(match: re.Match[str]) -> _Reading:
@@ -255,8 +307,8 @@ def _phone(match: re.Match[str]) -> _Reading | None:
     if len(groups) == 2 and not said.startswith(("0", "(")):
         is_range = gaps[0] == "." or len(gaps[0]) > 1 or (len(groups[0]) == len(groups[1]) and groups[0] < groups[1])
         return None if is_range else ("phone", digits)
-    if set(gaps) == {"."} and all(len(group) == 3 for group in groups[1:]) and len(groups[0]) < 3:
-        return None  # "1.204.500"
+    if len(set(gaps)) == 1 and gaps[0] in ". \u00a0" and re.fullmatch(r"[1-9]\d?(?:\D\d{3})+", said):
+        return None  # "1.204.500", "1 204 500"
     is_two_decimals = re.fullmatch(r"\d+\.\d\d ?[-–] ?\d+\.\d\d", said)
     return None if is_two_decimals else ("phone", digits)
 
@@ -268,18 +320,28 @@ def _code(match: re.Match[str]) -> _Reading | None:
         return None
     parts = re.split(r"[-_/.]", said)
     mixed = any(not part.isdigit() and not part.isalpha() and not _is_number_with_unit(part) for part in parts)
-    capitals = any(part.isalpha() and part.isupper() and not _CURRENCY_CODE.fullmatch(part) for part in parts)
+    letters = [part for part in parts if part.isalpha() and part.isupper() and part not in ("US", "A", "C")]
+    capitals = not all(map(_is_currency, letters))
     return ("code", said.casefold()) if mixed or (capitals and any(part.isdigit() for part in parts)) else None
 
 
 def _is_number_with_unit(word: str) -> bool:
     match = _NUMBER_WITH_UNIT.fullmatch(word)
-    return match is not None and (match["unit"].lower() in _SUFFIXES or bool(unit_name(match["unit"])))
+    if not match or (match["currency"] and not _is_currency(match["currency"])):
+        return False
+    unit = match["unit"]
+    return unit.lower() in _SUFFIXES or (unit != "A" and bool(unit_name(unit)))  # "3A" is a door or a seat
 
 
-def _ordinal(match: re.Match[str], liberal: bool) -> _Reading | None:
+def _is_currency(word: str) -> bool:
+    """Say whether a word before digits is a currency, and in small letters too: "TOP10" is a code."""
+    return not CURRENCIES.isdisjoint(unit_name(word.lower()).split("|"))
+
+
+def _ordinal(match: re.Match[str], liberal: bool) -> tuple[str, str, str] | None:
+    unit = (match[3] or "").lower()
     if match[1]:
-        return "ordinal", match[1].lstrip("0")
+        return "ordinal", match[1].lstrip("0"), unit
     value = _ORDINALS[match[2].lower()]
     # "First, sign in" orders sentences; "the second floor" is a fact, and so is what only counts ("fourth").
-    return ("ordinal", str(value)) if liberal or match[3] or value > _ORDINALS["third"] else None
+    return ("ordinal", str(value), unit) if liberal or unit or value > _ORDINALS["third"] else None

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from chatbot.units import CURRENCIES, CURRENCY_SIGN, HAN_UNITS, UNIT, stem, unit_name
+from chatbot.units import CURRENCIES, CURRENCY, CURRENCY_SIGN, HAN_UNITS, SIGNS, UNIT, stem, unit_name
 
 _SPACE = r"[^\S\n]{0,3}"
 _ONES = {w: i for i, w in enumerate("one two three four five six seven eight nine".split(), 1)}
@@ -32,16 +32,20 @@ _HAN_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {
 _HAN_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10000}
 
 NUMBER_WORDS = {**_ONES, **_TEENS, **_TENS}
+# Three digits behind a space belong to the number before them, unless a longer number begins the row.
+_GROUPED = r"(?<!\d[ ])[1-9]\d{0,2}(?:[ \u00a0\u202f\u2009]\d{3})+(?!\d)"
+_NO_RANGE = rf"(?<![\w)°%\"″½¼¾{SIGNS}])(?<!\d[. ])(?<!\d[ ][ ])"  # behind a number a dash means "to"
 _NUMBER = re.compile(
     rf"""(?:(?P<prefix>{CURRENCY_SIGN}){_SPACE}|(?<![A-Za-z0-9_]))
-    (?:(?P<sign>(?<![\w)\d])[-−])?(?P<digits>(?:\d{{1,3}}(?:[\u00a0\u202f\u2009]\d{{3}})+(?!\d)|\d+)
-        (?:[.'’]\d+|,\d{{1,3}}(?!\d))*(?:/\d+)*)(?P<vulgar>{_SPACE}[½¼¾])?
+    (?P<sign>(?:(?(prefix)|{_NO_RANGE}))[-−–](?=\d)|minus[ ])?
+    (?:(?P<digits>(?:{_GROUPED}|\d+)(?:[.'’]\d+|,\d{{1,3}}(?!\d))*(?:/\d+)*)(?P<vulgar>{_SPACE}[½¼¾])?
       |(?P<lone>[½¼¾])
       |(?P<half>half)(?=[ -](?:an?[ ])?(?:hour|day|year|month|minute|dozen)s?(?![A-Za-z]))(?:[ -]an?(?![A-Za-z]))?
       |(?P<spelled>{_SPELLED})
       |(?P<han>百分之[零一二两三四五六七八九十百]+|百分之(?=\d)|[零一二两三四五六七八九十百千万]{{1,12}}(?=(?:{"|".join(HAN_UNITS)}))|半(?=个?小时)))
     (?P<and_half>[ ]and[ ]a[ ]half(?![A-Za-z]))?
-    (?:{_SPACE}(?P<scale>(?:hundred|thousand|million|billion|mio|bn|dozen)(?![A-Za-z])|(?<=\d)[kKmM](?![A-Za-z])|万))?
+    (?:{_SPACE}(?P<scale>(?:hundred|thousand|million|billion|mio|bn|dozen)(?![A-Za-z])
+        |(?<=\d)(?:(?-i:[kM])|(?-i:[Km])(?(prefix)|(?={_SPACE}{CURRENCY})))(?![A-Za-z])|万))?
     (?:(?:{_SPACE}|-)(?P<unit>{UNIT}))?
     (?:(?:{_SPACE}(?:/|,?[ ]per[ ]){_SPACE}|每)(?P<per>[A-Za-z]+|[\u4e00-\u9fff])
         (?:,?[ ](?:and[ ])?per[ ](?P<and_per>[A-Za-z]+))?
@@ -51,6 +55,12 @@ _NUMBER = re.compile(
 )
 _JOINED = re.compile(r"\s*(?:-|–|—|~|to|and|or|until|till|,|,?\s*or|/|&|x|×|至|到)\s*", re.IGNORECASE)
 _COUNTED = re.compile(r"([ -])([A-Za-z]+)(?![A-Za-z0-9@])")
+# What cannot be read as a word is a unit that nobody told us: "50 qr" are not 50 euros, whatever they are.
+_SYMBOL = re.compile(
+    rf"{_SPACE}(?P<symbol>[{SIGNS}]|(?!x(?![A-Za-z]))[bcdfghjklmnpqrstvwxzčłšžµ]{{1,4}}(?![\w@'’]|-[A-Za-z]))",
+    re.IGNORECASE,
+)
+_QUOTE = re.compile(r'(?<!\d)["“”„]')
 _WORD_BEFORE = re.compile(r"([A-Za-z]+)[^\S\n]{0,3}\Z")
 # "one" is a quantity where something is counted; elsewhere it is a pronoun ("this one", "one of our team").
 _ONE_COUNTS = re.compile(
@@ -127,15 +137,29 @@ def _quantity(match: re.Match[str], text: str) -> Quantity:
     if not unit:
         end = match.end("unit") if match["unit"] and not match["per"] else match.end()
     if match["prefix"]:
-        unit = unit_name(match["prefix"].rstrip(".")) or unit
+        sign = match["prefix"].rstrip(".")
+        sign = unit_name(sign) or unit_name(sign.removesuffix("$")) or sign.casefold()
+        unit = unit if unit in sign.split("|") else sign  # "$5 CAD"
     if match["han"] and match["han"].startswith("百分之"):
         unit = "%"
     per = "+".join(unit_name(word) or stem(word) for word in match.group("per", "and_per", "each") if word)
     if not unit and not per:
         end = match.start("unit") if match["unit"] else match.end()
-        unit = _counted(text, match.start(), end)
-        end = len(text[:end].rstrip(" -")) if match["unit"] else end
+        unit, end = _unknown_unit(text, match.start(), end)
     return Quantity(match.start(), end, _value(match), unit, per)
+
+
+def _unknown_unit(text: str, start: int, end: int) -> tuple[str, int]:
+    """Return what a number at [start, end) counts where that is no unit we know, and where the reading of it ends."""
+    # A quotation mark behind a number closes what one before it has opened, else it means inches.
+    if text.startswith(('"', "”"), end) and len(_QUOTE.findall(text, max(0, end - 200), end)) % 2 == 0:
+        return "inch", end + 1
+    match = _SYMBOL.match(text, end)
+    symbol = match["symbol"] if match else ""
+    if match and not symbol.isupper() and stem(symbol) == symbol.lower():
+        return symbol.lower(), match.end()
+    unit = _counted(text, start, end) or (symbol and "#" + stem(symbol))  # "2 TV sets", "4 TVs", else "2 TV"
+    return unit, start + len(text[start:end].rstrip(" -"))
 
 
 def _counted(text: str, start: int, end: int) -> str:
@@ -189,6 +213,10 @@ def _is_pronoun(text: str, quantity: Quantity) -> bool:
 
 
 def _value(match: re.Match[str]) -> str:
+    return "-" + _scaled(match) if match["sign"] else _scaled(match)
+
+
+def _scaled(match: re.Match[str]) -> str:
     value = _plain_value(match)
     if match["and_half"] and value.isdigit():
         value += ".5"
@@ -213,7 +241,7 @@ def _plain_value(match: re.Match[str]) -> str:
     value = canonical(match["digits"])
     if match["vulgar"]:
         value += vulgar[match["vulgar"].strip()]
-    return "-" + value if match["sign"] else value
+    return value
 
 
 def canonical(digits: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.redaction import kept_id
 from finetune.split import PARTS
 from knowledge_base.manifest import sha256_of
 
@@ -22,13 +22,6 @@ if TYPE_CHECKING:
     from knowledge_base.encoder import Encoder
 
 RUN_FILE = "run.json"
-
-
-def kept_id(identity: str) -> str:
-    """Return the id of a conversation as an adapter keeps it: an e-mail address or a telephone number as its hash."""
-    if "@" in identity or identity.startswith("+"):
-        return hashlib.sha256(identity.encode()).hexdigest()[:16]
-    return identity
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.calibration import SEARCHED_ENTRIES, Calibration, found_features, pointed, read_features
 from chatbot.config import SETTINGS_FILE, load_settings
-from finetune.adapter_folder import kept_id, of_part, read_run
+from finetune.adapter_folder import of_part, read_run
 from finetune.cases import Case, chat_cases, own_cases, query_cases, with_unanswerable
 from finetune.inputs import load_knowledge, read_chats
 from finetune.output_folder import output_folder
+from finetune.redaction import kept_id
 from finetune.thresholds import foresees_better, logistic, threshold, worthwhile
 from knowledge_base import scorer as weights
 from knowledge_base.candidates import HeldOut

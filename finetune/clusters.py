@@ -69,14 +69,16 @@ def clustered(points: Array, seed: int, n_clusters: int = 0, smallest: int = 0) 
         seed: chooses the points that make the tree where there are more than LINKED.
         n_clusters: how many clusters; 0 leaves it to UNRELATED. There may be fewer.
         smallest: the fewest points of a cluster; 0 means 2 where `n_clusters` is given, else SMALLEST_SHARE of them.
+            The tree asks as large a share of the points that make it.
     """
     chosen = np.arange(len(points))
     if len(points) > LINKED:
         chosen = np.sort(np.random.default_rng(seed).choice(len(points), LINKED, replace=False))
-    least = (
-        2 if n_clusters else max(2, math.ceil(SMALLEST_SHARE * len(chosen)))
-    )  # who asks for many gets small ones too
-    tree = _Tree(points[chosen], smallest or least)
+    if smallest:
+        least = max(2, round(smallest * len(chosen) / len(points)))
+    else:  # who asks for many gets small ones too
+        least = 2 if n_clusters else max(2, math.ceil(SMALLEST_SHARE * len(chosen)))
+    tree = _Tree(points[chosen], least)
     pieces = tree.pieces(tree.merges_for(n_clusters) if n_clusters else tree.related_merges())
     centres = _centres(points[chosen], pieces, tree.smallest)
     labels = (points @ centres.T).argmax(axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 PRIVATE = ("note", "private", "internal", "is_private", "is_internal")
@@ -44,7 +44,7 @@ TURNS = Layout(
             *("conversation", "chat_id", "ticket_id", "dialogue_id", "dialog_id", "session_id", "thread_id", "case_id"),
             *("conversationid", "chatid", "ticketid", "sessionid", "threadid"),
         ),
-        "role": ("speaker", "sender", "sender_type", "author_type", "from", "participant"),
+        "role": ("speaker", "sender_type", "author_type", "sender", "from", "participant"),
         "text": ("content", "message", "body", "utterance", "message_text", "message_body", "msg"),
         "time": ("timestamp", "created_at", "datetime", "date_time", "date", "sent_at"),
         "intent": _INTENT,
@@ -54,33 +54,27 @@ _ASKED = (
     *("query", "customer_message", "user_message", "request", "instruction", "prompt", "input"),
     *("utterance", "text", "message", "customer", "user"),
 )
+_TOLD = ("response", "reply", "agent_message", "agent_response", "output", "completion", "agent", "assistant")
 PAIRS = Layout(
     "questions",
     ("question", "answer"),
-    ("intent",),
-    {
-        "question": _ASKED,
-        "answer": (
-            "response",
-            "reply",
-            "agent_message",
-            "agent_response",
-            "output",
-            "completion",
-            "agent",
-            "assistant",
-        ),
-        "intent": _INTENT,
-    },
+    ("intent", *PRIVATE, *PUBLIC),
+    {"question": _ASKED, "answer": _TOLD, "intent": _INTENT},
+)
+INSTRUCTED = Layout(
+    "questions",
+    ("instruction", "input", "answer"),
+    PAIRS.optional,
+    {"answer": ("output", *_TOLD), "intent": _INTENT},
 )
 LABELLED = Layout(
     "questions",
     ("question", "intent"),
-    (),
+    (*PRIVATE, *PUBLIC),
     {"question": _ASKED, "intent": (*_INTENT, "category", "class")},
 )
-LAYOUTS = (TURNS, PAIRS, LABELLED)
-EXPECTED = " or ".join(",".join(layout.required) for layout in LAYOUTS)
+LAYOUTS = (TURNS, INSTRUCTED, PAIRS, LABELLED)
+EXPECTED = " or ".join(",".join(layout.required) for layout in (TURNS, PAIRS, LABELLED))
 
 
 def named(header: Sequence[str]) -> tuple[str, ...] | None:
@@ -91,6 +85,11 @@ def named(header: Sequence[str]) -> tuple[str, ...] | None:
     columns = tuple(map(_plain, header))
     found = (layout.named(columns) for layout in LAYOUTS)
     return next((columns for columns in found if columns is not None), None)
+
+
+def layout_of(columns: Collection[str]) -> Layout:
+    """Return the form of the table whose columns have these names, as `named` gives them."""
+    return next(layout for layout in LAYOUTS if set(layout.required) <= set(columns))
 
 
 def renamed(header: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, str]]:

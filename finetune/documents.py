@@ -13,7 +13,6 @@ from finetune.tables import FileError, decode
 MAX_BYTES = 512 * 2**20
 """What is read of a file that must be held in memory whole, unpacked; a small gzip file can hold a huge one."""
 
-_UTF_16_OR_32 = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 _MAX_YAML_DEPTH = 40
 _MAX_YAML_ALIASES = 64  # of a project written by hand; nested, some hundred can stand for billions of values
 _MAX_YAML_BYTES = 32 * 2**20
@@ -29,18 +28,6 @@ def whole(file: BinaryIO) -> bytes:
     if len(data) > MAX_BYTES:
         raise FileError(f"expected at most {MAX_BYTES:,} bytes, got more; JSON Lines may have any size")
     return data
-
-
-def decoded(data: bytes) -> tuple[str, str]:
-    """Return the text and its encoding.
-
-    Raises:
-        FileError: no known encoding fits.
-    """
-    start = data[:4096]
-    if 8 * start.count(0) < len(start) and not start.startswith(_UTF_16_OR_32):
-        data = data.replace(b"\0", b"")  # a stray zero makes no UTF-16, where every second byte of ASCII is one
-    return decode(data)
 
 
 def read_json(text: str) -> object:
@@ -97,8 +84,10 @@ def _check_yaml(yaml: Any, loader: Any, text: str) -> None:
             raise FileError(f"expected YAML with at most {_MAX_YAML_ALIASES} aliases, got more", line)
 
 
-def one_document(first: bytes, file: BinaryIO, is_record: Callable[[object], bool]) -> object | None:
-    """Return the value of a file that is one JSON document, judged by its first line; None for JSON Lines.
+def one_document(first: bytes, file: BinaryIO, is_record: Callable[[object], bool]) -> tuple[object, str] | None:
+    """Return the value of a file that is one JSON document, judged by its first line, and the note on its decoding.
+
+    None stands for JSON Lines.
 
     A list on one line is a document only if `is_record` knows something in it; otherwise it is a wrong line.
     """
@@ -109,10 +98,11 @@ def one_document(first: bytes, file: BinaryIO, is_record: Callable[[object], boo
         return None
     try:
         file.seek(0)
-        document = read_json(decoded(whole(file))[0])
+        text, note = decode(whole(file))
+        document = read_json(text)
     except FileError:
         return None
-    return document if isinstance(document, dict | list) else None
+    return (document, note) if isinstance(document, dict | list) else None
 
 
 def json_line(line: bytes) -> object | None:

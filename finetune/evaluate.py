@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from chatbot.examples import Examples
 from chatbot.labels import OUT_OF_SCOPE
-from finetune.adapter_folder import kept_id, of_part, read_run
+from finetune.adapter_folder import of_part, read_run
 from finetune.inputs import load_knowledge, read_chats
+from finetune.redaction import kept_id
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED, Parser, progress, run, say, write_json, write_lines
 from knowledge_base.encoder import DEFAULT_ENCODER
 from knowledge_base.errors import InputError

@@ -9,11 +9,13 @@ from typing import Any
 
 from finetune.coverage import Coverage
 from finetune.naming import Proposal
+from finetune.redaction import kept_id
 from finetune.requests import Request
 from knowledge_base.errors import InputError
 from knowledge_base.jsonl import read_objects
 
 REQUESTS_FILE = "requests.jsonl"
+_FOUR_DIGITS = 0xFFFF  # the last code that YAML writes with them
 
 _EXPLAINED = """\
 # Proposed intents: what customers ask first, found without labels. The largest stand first. Edit this file:
@@ -54,7 +56,7 @@ def write_places(path: Path, requests: Sequence[Request], proposals: Sequence[Pr
     with path.open("w", encoding="utf-8") as file:
         for number, request in enumerate(requests):
             conversation, message = request.place
-            row = {"id": conversation, "message": message, "cluster": cluster_of[number]}
+            row = {"id": kept_id(conversation), "message": message, "cluster": cluster_of[number]}
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
 
@@ -133,5 +135,9 @@ def _blocks(path: Path) -> list[Any]:
 
 
 def _quoted(text: str) -> str:
-    """Return a text as a YAML double-quoted string; every JSON string without surrogates is one."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    """Return a text as a double-quoted string of YAML (1.2, 5.7 and 7.3.1); what cannot be seen is escaped."""
+    return "".join(char if char.isprintable() else _escaped(char) for char in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04X}" if ord(char) <= _FOUR_DIGITS else f"\\U{ord(char):08X}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from chatbot.types import Message
 from finetune.records import Transcript
+from finetune.redaction import kept_id
 from knowledge_base.errors import InputError
 
 
@@ -34,7 +35,7 @@ def labelled(
     done = []
     for transcript in transcripts:
         messages = tuple(
-            _with_intent(message, left.pop((transcript.id, transcript.position(index)), None), counts)
+            _with_intent(message, left.pop((kept_id(transcript.id), transcript.position(index)), None), counts)
             for index, message in enumerate(transcript.messages)
         )
         done.append(replace(transcript, messages=messages))
@@ -77,7 +78,7 @@ def write_transcripts(path: Path, transcripts: Iterable[Transcript]) -> None:
 def to_json(transcript: Transcript) -> dict[str, Any]:
     """Return a transcript as the JSON object of the file format, without what is not given."""
     row = {
-        "id": transcript.id,
+        "id": kept_id(transcript.id),
         "messages": [_message(message) for message in transcript.messages],
         "language": transcript.language,
         "tags": list(transcript.tags),

@@ -6,6 +6,7 @@ words around them: a number that a person calls an order, an invoice or an accou
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -81,7 +82,7 @@ class Redactor:
         for message in transcript.messages:
             messages.append(self._redact_message(message, said_before))
             said_before = message.content
-        return replace(transcript, messages=tuple(messages))
+        return replace(transcript, messages=tuple(messages), tags=tuple(map(self.redact_text, transcript.tags)))
 
     def redact_text(self, text: str, said_before: str = "") -> str:
         """Return `text` without personal data; `said_before` is the message before it, which tells what is meant."""
@@ -116,6 +117,13 @@ class Redactor:
         content = _replaced(message.content, finds)
         moved = (_moved(entity, content, finds) for entity in message.entities)
         return replace(message, content=content, entities=tuple(entity for entity in moved if entity))
+
+
+def kept_id(identity: str) -> str:
+    """Return the id of a conversation as it is written down: an e-mail address or a telephone number as its hash."""
+    if "@" in identity or identity.startswith("+"):
+        return hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return identity
 
 
 def company_details(texts: Iterable[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,10 @@ from knowledge_base.tables import Cells, csv_cells
 _BYTE_ORDER_MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
     (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
+_NOT_FIRST_BYTES = bytes(range(0xC0))  # in UTF-8 each character beyond ASCII has one byte that is not among these
 _DELIMITERS = (",", ";", "\t")
 
 
@@ -39,10 +40,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A decoded table: its text, how it was read, its header, and its column names as `columns.named` gives them."""
+    """A table: its text, its delimiter, its header, and its column names as `columns.named` gives them."""
 
     text: str
-    encoding: str
     delimiter: str
     header: tuple[str, ...]
     columns: tuple[str, ...]
@@ -60,13 +60,12 @@ class Table:
         return Row(row.line, dict(zip(self.columns, row.cells, strict=True)))
 
 
-def read_table(data: bytes) -> Table:
-    """Decode a table (uncompressed) whose header holds all columns of a layout.
+def read_table(text: str) -> Table:
+    """Return a table whose header holds all columns of a layout.
 
     Raises:
-        FileError: the encoding cannot be told, or no header names the columns of a layout.
+        FileError: no header names the columns of a layout.
     """
-    text, encoding = decode(data)
     seen: Sequence[str] = ()
     for delimiter in _DELIMITERS:
         line, header = _header(text, delimiter)
@@ -75,28 +74,44 @@ def read_table(data: bytes) -> Table:
             twice = sorted({name for name in columns if name and columns.count(name) > 1})
             if twice:
                 raise FileError(f"expected every column once, got {_listed(twice)} twice", line)
-            return Table(text, encoding, delimiter, tuple(header), columns, line)
+            return Table(text, delimiter, tuple(header), columns, line)
         seen = header if len(header) > len(seen) else seen
     raise FileError(f"expected a header with the columns {EXPECTED}, got {_listed(seen) or 'an empty file'}", 1)
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """Return the text and the name of the encoding it was read as.
+    """Return the text, and a note that tells which encoding was guessed or what is lost; the note may be empty.
 
     Raises:
         FileError: no known encoding fits.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return _decode_as(data, encoding), encoding.removesuffix("-sig")
-    if b"\0" in data[:4096]:
+            return _decode_as(data, encoding), ""
+    zeros, length = data[:4096].count(0), len(data[:4096])
+    cleaned = data.replace(b"\0", b"")
+    # In UTF-16 every second byte of ASCII is zero; a stray zero makes none.
+    found = None if zeros and 8 * zeros >= length else _utf_8(cleaned)
+    if found:
+        return found
+    if 128 * zeros > length:  # of Chinese text in UTF-16 only the delimiters and line ends have zeros
         encoding = "utf-16-le" if data[1:4096:2].count(0) >= data[0:4096:2].count(0) else "utf-16-be"
-        return _decode_as(data, encoding), encoding
+        return _decode_as(data, encoding), ""
+    encoding = _legacy_encoding(cleaned)
+    text = _decode_as(cleaned, encoding)
+    return text, f"not UTF-8: read as {encoding}; save it as UTF-8 if letters look wrong"
+
+
+def _utf_8(data: bytes) -> tuple[str, str] | None:
+    """Return the text and a note; None where most of what is beyond ASCII is no UTF-8, and no mark says that it is."""
     try:
-        return data.decode("utf-8"), "utf-8"
+        return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError:
-        encoding = _legacy_encoding(data)
-        return _decode_as(data, encoding), encoding
+        whole = data.decode("utf-8", "ignore").encode()
+        characters = len(whole.translate(None, _NOT_FIRST_BYTES))
+        if characters <= len(data) - len(whole) and not data.startswith(codecs.BOM_UTF8):
+            return None
+        return data.decode("utf-8-sig", "replace"), "bytes that are no UTF-8: \ufffd stands for them"
 
 
 def _decode_as(data: bytes, encoding: str) -> str:

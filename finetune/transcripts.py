@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from finetune import columns, rows
-from finetune.documents import decoded, json_line, one_document, read_json, read_yaml, unpacked, whole
+from finetune.documents import json_line, one_document, read_json, read_yaml, unpacked, whole
 from finetune.importers import Importer, Placed, Record, chatml, flat, importer_of, macros, rasa
 from finetune.importers.draft import PRIVATE
 from finetune.records import RefusedError, Transcript, parse_line, read_record, shown
-from finetune.tables import FileError, Row, Table, read_table
+from finetune.tables import FileError, Row, Table, decode, read_table
 from finetune.workbook import Sheet, read_sheet
 from knowledge_base.command import Refusal, Unit
 from knowledge_base.sources.document import UnreadableError
@@ -126,14 +126,16 @@ class _Collection:
         """Read JSON Lines line by line, however many there are, unless the file is one document after all."""
         try:
             first = file.readline(MAX_LINE_BYTES + 1)
-            document = one_document(first, file, lambda item: importer_of(item) is not None)
+            found = one_document(first, file, lambda item: importer_of(item) is not None)
             file.seek(0)
         except _DAMAGED:
-            document = None
+            found = None
             file.seek(0)
-        if document is None:
+        if found is None:
             self._read_lines(path, file)
         else:
+            document, note = found
+            self._note_decoding(path, note)
             self._read_document(path, document)
 
     def _read_lines(self, path: Path, file: BinaryIO) -> None:
@@ -179,21 +181,20 @@ class _Collection:
         if data.startswith(b"PK\x03\x04") or kind == ".xlsx":
             self._read_rows(path, read_sheet(data), "row")
             return
-        text, encoding = decoded(data)
+        text, note = decode(data)
+        self._note_decoding(path, note)
         start = text.lstrip()[:1]
         if start in ("{", "[") and self._read_braces(path, kind, text):
             return
         if kind in _TABLES:
-            self._read_rows(path, read_table(data), "line")
+            self._read_rows(path, read_table(text), "line")
             return
-        if not encoding.startswith("utf"):
-            self._note_encoding(path, encoding)
         if text.lstrip().startswith(chatml.START):
             self._import(path, chatml.NAME, chatml.records([(1, text)]), "line")
         elif kind in (".yml", ".yaml") or (start not in ("{", "[") and _RASA_KEY.search(text)):
             self._read_document(path, read_yaml(text))
         elif kind == ".txt" and start not in ("{", "["):
-            self._read_text(path, data)
+            self._read_text(path, text)
         else:
             self._read_document(path, read_json(text))
 
@@ -212,9 +213,9 @@ class _Collection:
         self._read_document(path, document)
         return True
 
-    def _read_text(self, path: Path, data: bytes) -> None:
+    def _read_text(self, path: Path, text: str) -> None:
         try:
-            table = read_table(data)
+            table = read_table(text)
         except FileError as error:
             expected = "ChatML, JSON, Rasa's YAML or a table with the columns that data-formats.md names"
             raise FileError(f"expected {expected}, got other text") from error
@@ -260,8 +261,6 @@ class _Collection:
     def _read_rows(self, path: Path, table: Table | Sheet, unit: Unit) -> None:
         form = "messages" if rows.has_turns(table.columns) else "questions"
         self._formats[str(path)].setdefault(f"table of {form}")
-        if not table.encoding.startswith("utf"):
-            self._note_encoding(path, table.encoding)
         if isinstance(table, Sheet) and table.others:
             self._note(f"{path}", f"further sheets not read: {shown(', '.join(table.others))}")
         for given, name in columns.renamed(table.header, table.columns):
@@ -275,7 +274,8 @@ class _Collection:
                 for message, line in zip(raw["messages"], lines, strict=True):
                     if message.get("note"):
                         self._note(f"{path}:{line}", PRIVATE)
-                self._keep(raw, f"{path}:{min(lines)}")
+                if not rows.is_wholly_private(raw):
+                    self._keep(raw, f"{path}:{min(lines)}")
             except RefusedError as error:
                 self._refuse(path, lines[error.message or 0], error.reason, unit)
 
@@ -315,8 +315,9 @@ class _Collection:
         self._first_noted.setdefault(text, source)
         self._noted[text] += 1
 
-    def _note_encoding(self, path: Path, encoding: str) -> None:
-        self._note(f"{path}", f"not UTF-8: read as {encoding}; save it as UTF-8 if letters look wrong")
+    def _note_decoding(self, path: Path, note: str) -> None:
+        if note:
+            self._note(f"{path}", note)
 
 
 def _unwrapped(document: object) -> object:

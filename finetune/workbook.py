@@ -26,7 +26,6 @@ class Sheet:
     header_line: int
     cells: tuple[tuple[int, list[str]], ...]
     others: tuple[str, ...] = ()
-    encoding: str = "utf-8"
 
     def rows(self) -> Iterator[Row | FileError]:
         """Yield each row behind the header that holds anything."""

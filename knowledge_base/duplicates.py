@@ -20,9 +20,8 @@ from knowledge_base.lexical import words
 NEAR_DUPLICATE_JACCARD = 0.8
 SHINGLE_CHARACTERS = 3
 LISTED = 100  # pairs in a report
-MOST_OF_ONE = (
-    20  # questions that one is found to be like: of a template that hundreds fill, all pairs would be too many
-)
+MOST_OF_ONE = 20  # questions that one is found to be like: of a template that many fill, all pairs would be too many
+MOST_COMPARED = 50  # questions that one is compared with, for the same reason
 
 Shingles = frozenset[str]
 
@@ -39,7 +38,7 @@ def near_duplicates(entries: Sequence[Entry]) -> NearDuplicates:
     """Find the entries whose questions are nearly or wholly the same.
 
     Of questions that are wholly the same each is paired with the first, so that the pairs are not more than the
-    entries that could go; of questions that are nearly the same with MOST_OF_ONE of those before it.
+    entries that could go; of questions that are nearly the same with MOST_OF_ONE of those before it at most.
     """
     alike: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for entry in entries:
@@ -79,7 +78,9 @@ def _near(sets: Sequence[Shingles]) -> Iterator[tuple[int, int, float]]:
     """Yield (smaller place, larger place, similarity) that reach NEAR_DUPLICATE_JACCARD, MOST_OF_ONE a larger place.
 
     Sets that are so similar share one of the rarest shingles of each: with n shingles and a similarity of t, one of the
-    n - ceil(t n) + 1 rarest (prefix filtering: Bayardo, Ma and Srikant, 2007). Only those are looked up.
+    n - ceil(t n) + 1 rarest (prefix filtering: Bayardo, Ma and Srikant, 2007). Only those are looked up. What thousands
+    share even so is the words of a template: of each shingle the first MOST_COMPARED holders are known, and compared are
+    the MOST_COMPARED sets that share most of the rarest.
     """
     frequency = Counter(shingle for one in sets for shingle in one)
     holders: dict[str, list[int]] = defaultdict(list)
@@ -87,7 +88,8 @@ def _near(sets: Sequence[Shingles]) -> Iterator[tuple[int, int, float]]:
         rarest = sorted(own, key=lambda shingle: (frequency[shingle], shingle))
         prefix = rarest[: len(own) - math.ceil(NEAR_DUPLICATE_JACCARD * len(own)) + 1]
         found = 0
-        for other in sorted({other for shingle in prefix for other in holders[shingle]}):
+        shared = Counter(other for shingle in prefix for other in holders[shingle])
+        for other, _count in shared.most_common(MOST_COMPARED):
             similarity = jaccard(own, sets[other])
             if similarity >= NEAR_DUPLICATE_JACCARD:
                 yield other, place, similarity
@@ -95,4 +97,5 @@ def _near(sets: Sequence[Shingles]) -> Iterator[tuple[int, int, float]]:
             if found == MOST_OF_ONE:
                 break
         for shingle in prefix:
-            holders[shingle].append(place)
+            if len(holders[shingle]) < MOST_COMPARED:
+                holders[shingle].append(place)

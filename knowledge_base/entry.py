@@ -15,7 +15,7 @@ from typing import Any
 from knowledge_base.sources import limits
 
 VISIBILITIES = ("public", "internal")
-_SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are no UTF-8
+SURROGATE = re.compile("[\ud800-\udfff]")  # what is left of bytes that are no UTF-8
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}($|[T ])")
 
 
@@ -171,7 +171,7 @@ def _text(key: str, value: object) -> str:
         raise ValueError(f"{key}: expected text, got {_kind(value)}")
     if "\0" in value:
         raise ValueError(f"{key}: expected text, got a NUL character in it")
-    if not value.isascii() and _SURROGATE.search(value):
+    if not value.isascii() and SURROGATE.search(value):
         raise ValueError(f"{key}: expected UTF-8, got bytes that are not. Save the file as UTF-8")
     return unicodedata.normalize("NFC", value).strip()
 

@@ -145,7 +145,7 @@ def ingest(
                 f"note: {file} gave entries before and none now; its {count:,} stay. Delete the file if they are to go."
             )
         changes = compare(before, sources, prune=prune, spared=spared)
-        entries, edits = laid_over(changes.entries, edits)
+        entries, edits = laid_over(sources, edits, changes.entries[len(sources) :], before)
         publication = Publication(entries, edits, held.snapshot, encoder, say, files)
         up_to_date = held.current and not changes.any and not publication.new
         published = None if up_to_date or dry_run else publication.write(home, load)

@@ -9,11 +9,16 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from knowledge_base.sources.document import LITERAL
+
 WORDS = 200  # of a passage, roughly: about what the encoder reads and what several entries leave room for
 LETTERS = 10  # of a word at most, on average: text with longer ones, or without spaces, is measured by its letters
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W\u3040-\u30ff\u3400-\u9fff]+")
 HEAD = 2  # lines of a table that every part of it repeats
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+COMMENT_OR_CODE = re.compile(r"<!--|(?P<ticks>`+)|\\.")  # or what is escaped and is neither
+# Rules by which a text would be taken for Markdown that no converter writes.
+AUTHORED_ONLY = ("hr", "html_block", "lheading", "reference")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +40,26 @@ class _Block:
     joint: str = "\n\n"
 
 
-def cut(text: str, title: str, root: str = "") -> Iterator[Passage]:
+def cut(text: str, title: str, root: str = "", *, converted: bool = False) -> Iterator[Passage]:
     """Cut a Markdown document into passages, in order.
 
     Args:
         text: the document.
         title: stands for a heading over text before the first one.
         root: stands above all headings, where it is not the first of them already.
+        converted: whether it comes from a file of another kind. Then only number signs make headings, and what looks
+            like front matter, comments or HTML is text, as are lines that the converter marked with `LITERAL`.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    _blank_front_matter(lines)
     # Only the words of headings are looked at, and reading the words is the slow part.
     blocks_only = MarkdownIt("commonmark").enable("table").disable(["inline", "text_join"])
     words_only = MarkdownIt("commonmark")
+    if converted:
+        blocks_only.disable(AUTHORED_ONLY)
+        words_only.disable("html_inline")
+    else:
+        _blank_front_matter(lines)
+        lines = _without_comments(lines, blocks_only)
     tokens = blocks_only.parse("\n".join(lines))
     path: dict[int, str] = {}
     blocks: list[_Block] = []
@@ -60,10 +72,10 @@ def cut(text: str, title: str, root: str = "") -> Iterator[Passage]:
         if token.type == "heading_open":
             yield from _passages(blocks, path, title, root)
             level = int(token.tag[1:])
-            words = _plain(words_only, tokens[i + 1].content)
+            words = _plain(words_only, tokens[i + 1].content.replace(LITERAL, ""))
             path = {k: v for k, v in path.items() if k < level} | {level: words}
             blocks = []
-        elif not (token.type == "html_block" and token.content.lstrip().startswith("<!--")):
+        else:
             blocks.extend(_blocks(token, tokens[i:], lines, start, end))
     yield from _passages(blocks, path, title, root)
 
@@ -83,7 +95,7 @@ def _passages(blocks: Sequence[_Block], path: dict[int, str], title: str, root: 
         size += words
     for group in packed:
         text = group[0].text + "".join(block.joint + block.text for block in group[1:])
-        yield Passage(group[0].line, headings[-1], " > ".join(headings), text.strip())
+        yield Passage(group[0].line, headings[-1], " > ".join(headings), text.replace(LITERAL, "").strip())
 
 
 def _blocks(token: Token, tokens: Sequence[Token], lines: Sequence[str], start: int, end: int) -> list[_Block]:
@@ -177,6 +189,32 @@ def _plain(parser: MarkdownIt, heading: str) -> str:
     words = (child.content if child.type in ("text", "code_inline") else " " for child in children
              if child.type in ("text", "code_inline", "softbreak", "hardbreak"))  # fmt: skip
     return " ".join("".join(words).split())
+
+
+def _without_comments(lines: list[str], parser: MarkdownIt) -> list[str]:
+    """Return lines without `<!-- -->`, which is not for readers, but where it is code; there are as many lines as before."""
+    text = "\n".join(lines)
+    if "<!--" not in text:
+        return lines
+    tokens = parser.parse(text)
+    code = {i for token in tokens if token.type in ("fence", "code_block") and token.map for i in range(*token.map)}
+    # Blocks of code are passed over as empty lines, which no code within a line reaches beyond.
+    around = "\n".join("\n" * len(line) if i in code else line for i, line in enumerate(lines))
+    parts: list[str] = []
+    kept = place = 0
+    while found := COMMENT_OR_CODE.search(around, place):
+        place = found.end()
+        if ticks := found["ticks"]:
+            closing = re.compile(rf"(?<!`){ticks}(?!`)|\n[ \t>]*\n").search(around, place)
+            place = closing.end() if closing and closing.group() == ticks else place
+        elif found.group() == "<!--":
+            end = text.find("-->", place - len("--"))
+            if end < 0:
+                break
+            place = end + len("-->")
+            parts += [text[kept : found.start()], "\n" * text.count("\n", found.start(), place)]
+            kept = place
+    return "".join([*parts, text[kept:]]).split("\n")
 
 
 def _blank_front_matter(lines: list[str]) -> None:

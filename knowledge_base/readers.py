@@ -10,7 +10,7 @@ from pathlib import Path
 
 from knowledge_base import jsonl, tables
 from knowledge_base.command import Finding, Refusal, Unit
-from knowledge_base.entry import COLUMNS, Entry, content_id, parse_entry
+from knowledge_base.entry import COLUMNS, SURROGATE, Entry, content_id, parse_entry
 from knowledge_base.errors import InputError
 from knowledge_base.sources import limits
 from knowledge_base.sources.kinds import KINDS, Content, Found, Row, kind_of
@@ -35,11 +35,11 @@ class Where:
 
     def refused(self, reason: str) -> Refusal:
         """Return why what stands here is not used."""
-        return Refusal(str(self.file), self.line, reason, self.unit, self.place)
+        return Refusal(_readable(str(self.file)), self.line, _readable(reason), self.unit, _readable(self.place))
 
     def found(self, reason: str) -> Finding:
         """Return what was found here."""
-        return Finding(str(self.file), self.line, reason, self.unit, self.place)
+        return Finding(_readable(str(self.file)), self.line, _readable(reason), self.unit, _readable(self.place))
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Reading:
 
     def refuse(self, file: Path, reason: str) -> None:
         """Note that a whole file is not used."""
-        self.refusals.append(Refusal(os.fsencode(file).decode(errors="replace"), None, reason))
+        self.refusals.append(Where(file, None).refused(reason))
 
     def parse(self, row: Mapping[str, object], where: Where) -> Entry | None:
         """Return a row as an entry, or None after refusing it."""
@@ -111,7 +111,7 @@ def read_sources(
     Raises:
         InputError: a path does not exist.
     """
-    reading = Reading(warn)
+    reading = Reading(lambda text: warn(_readable(text)))
     with Sandbox(guard) as sandbox:
         files = _Files(reading, sandbox, ledger or Ledger())
         for path in paths:
@@ -190,7 +190,7 @@ class _Files:
         seen: set[str] = set()
         for item in items:
             if isinstance(item, Refusal):
-                self._reading.refusals.append(item)
+                self._reading.refusals.append(Where(path, item.line, item.unit, item.place).refused(item.reason))
                 continue
             line, row = item
             self._reading.ignore_unknown(path, row, seen, what)
@@ -213,7 +213,7 @@ class _Files:
             return True
         data = path.read_bytes()
         known = self._ledger.recall(path, source, data)
-        if known and not any(entry.id in self._reading.places for entry in known.entries):
+        if known and not self._is_met(known):
             self._recall(path, known)
             return True
         content = self._sandbox.convert(kind, data, path.stem)
@@ -228,11 +228,18 @@ class _Files:
             self._read_passages(path, source, content)
         if len(self._reading.refusals) == before[1]:
             entries, suspicious = self._reading.entries[before[0] :], self._reading.suspicious[before[2] :]
-            self._ledger.note(path, source, data, Record(entries, suspicious, content.drafts))
+            keys = [*dict.fromkeys(row.key for row in content.rows if row.key)]
+            self._ledger.note(path, source, data, Record(entries, suspicious, content.drafts, keys))
         return True
+
+    def _is_met(self, known: Record) -> bool:
+        """Say whether an entry or an article of a file stands in one before it already."""
+        entries = any(entry.id in self._reading.places for entry in known.entries)
+        return entries or any(key in self._documents for key in known.keys)
 
     def _recall(self, path: Path, known: Record) -> None:
         """Use what an unchanged file gave in an earlier run."""
+        self._documents.update((key, str(Where(path, None))) for key in known.keys)
         for entry in known.entries:
             self._reading.take(entry, Where(path, None))
         self._reading.suspicious += known.suspicious
@@ -291,6 +298,11 @@ def _is_short(reading: Reading, path: Path, most: int) -> bool:
     if size > most:
         reading.refuse(path, f"expected a file of at most {most // limits.MB} MB, got {size:,} bytes. Divide it.")
     return size <= most
+
+
+def _readable(text: str) -> str:
+    """Return a text with a mark in place of each byte that is no UTF-8, as it can be written anywhere."""
+    return SURROGATE.sub("\ufffd", text)
 
 
 def _is_text(name: str) -> bool:

@@ -187,19 +187,21 @@ class KnowledgeBase:
         return self._opened.nearness(self._encoder.encode_query(_clean(message)), self._today())
 
     def refresh(self) -> bool:
-        """Change to a newer current snapshot if there is one; a bad one is reported once and the old one kept."""
+        """Change to a newer current snapshot if there is one; a bad one is reported once and the old one kept.
+
+        Whoever comes while another thread reads it waits: what is in force before the call is what is searched after it.
+        """
+        if not self._is_outdated():
+            return False
+        with self._refreshing:
+            return self._is_outdated() and self._swap()
+
+    def _is_outdated(self) -> bool:
         try:
-            if snapshots.current_id(self._home) in (self.snapshot_id, self._refused):
-                return False
+            return snapshots.current_id(self._home) not in (self.snapshot_id, self._refused)
         except SnapshotError as error:
             self._report("CURRENT", error)
             return False
-        if not self._refreshing.acquire(blocking=False):
-            return False  # another thread is reading it already
-        try:
-            return self._swap()
-        finally:
-            self._refreshing.release()
 
     def _swap(self) -> bool:
         name = ""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from knowledge_base.command import Refusal, Unit
+from knowledge_base.entry import COLUMNS
 from knowledge_base.sources import text
 
 NEEDED = ("question", "answer")
 DELIMITERS = (",", ";", "\t")  # the comma first; spreadsheets save the semicolon where the comma is in numbers
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+ERROR = re.compile(r"#(N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!|FIELD!|BUSY!|BLOCKED!|CONNECT!|UNKNOWN!)")
+RETURN = re.compile(r"_x000D_\n?")  # how Excel writes a carriage return
 Item = tuple[int, dict[str, object]] | Refusal
 
 
@@ -46,7 +50,8 @@ def read_csv(path: Path) -> Iterator[Item]:
 
 def read_sheet(path: Path, name: str, rows: Sequence[tuple[int, list[str]]]) -> Iterator[Item]:
     """Yield (number, row) for each row of a sheet, or a `Refusal`, as `read_csv` does."""
-    yield from _rows(str(path), (Cells(number, cells) for number, cells in rows), "row", f"sheet {name!r}")
+    table = (Cells(number, [RETURN.sub("\n", cell) for cell in cells]) for number, cells in rows)
+    yield from _rows(str(path), table, "row", f"sheet {name!r}")
 
 
 def has_columns(rows: Sequence[tuple[int, list[str]]]) -> bool:
@@ -105,6 +110,9 @@ def _columns(header: Cells) -> list[str] | str:
 
 def _values(cells: dict[str, str]) -> dict[str, object] | str:
     """Return a row of the file format, None for what is not given, or why it cannot be one."""
+    for key, cell in cells.items():
+        if key in COLUMNS and ERROR.fullmatch(cell.strip()):
+            return f"{key}: expected a value, got {cell.strip()}, which a formula gave. Mend the formula."
     values: dict[str, object] = {key: cell if cell.strip() else None for key, cell in cells.items()}
     if values.get("alternatives") is not None:
         values["alternatives"] = cells["alternatives"].split("|")

@@ -23,13 +23,14 @@ from chatbot.types import Entity, Message
 from finetune import discover
 from finetune.clusters import UNRELATED, clustered, request_points
 from finetune.drafts import drafts
-from finetune.intents_file import read_intents
+from finetune.intents_file import _quoted, read_intents
 from finetune.labelled import labelled, to_json
 from finetune.naming import Proposal, distinct, typical_words
 from finetune.records import Transcript, read_record
 from finetune.requests import Request, first_requests, is_pleasantry
 from finetune.transcripts import read_files
 from knowledge_base.command import EXIT_DONE, EXIT_PARTLY_REFUSED
+from knowledge_base.duplicates import jaccard
 from knowledge_base.entry import Entry
 from knowledge_base.errors import InputError
 from knowledge_base.ingest import main as ingest
@@ -114,6 +115,12 @@ def asked(*texts: str, answer: str = "", author: Any = "human", identity: str = 
         "yes please",
         "how are you",
         "thanks so much",
+        "good evening robin",
+        "good moring robin",
+        "Hi robin, how are you?",
+        "Hello, are you there?",
+        "你好，王先生",
+        "Good day?",
     ],
 )
 def test_greetings_and_courtesies_are_no_requests(text: str) -> None:
@@ -121,7 +128,23 @@ def test_greetings_and_courtesies_are_no_requests(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["hi where is my order", "refund", "4711", "???", "thanks, cancel it", "good lamp shade", "how much"]
+    "text",
+    [
+        "hi where is my order",
+        "refund",
+        "4711",
+        "???",
+        "thanks, cancel it",
+        "good lamp shade",
+        "how much",
+        "你好，我的订单什么时候发货？",
+        "你好，我要退货",
+        "Hi, refund?",
+        "evening delivery?",
+        "morning flight",
+        "Day pass",
+        "Morgen Lieferung",
+    ],
 )
 def test_what_asks_or_tells_something_is_a_request(text: str) -> None:
     assert not is_pleasantry(text)
@@ -133,6 +156,30 @@ def test_the_first_request_is_what_follows_the_greeting() -> None:
     )  # fmt: skip
     (request,) = first_requests([transcript, asked("hi", "ok thanks")])
     assert (request.text, request.index, request.following) == ("where is it", 2, ("?",))
+
+
+@pytest.mark.parametrize(
+    ("said", "request_text"),
+    [
+        (["hello", "Hi, refund", "thanks"], "Hi, refund"),
+        (["hello robin", "where is it"], "where is it"),
+        (["你好，退款", "谢谢"], "你好，退款"),
+        (["Hi", "good morning", "ok thanks"], None),
+    ],
+)
+def test_a_greeting_with_one_word_more_is_the_request_where_nothing_else_is(
+    said: list[str], request_text: str | None
+) -> None:
+    assert [request.text for request in first_requests([asked(*said)])] == [request_text] * (request_text is not None)
+
+
+def test_a_step_without_words_is_neither_an_answer_nor_said() -> None:
+    step = Message("assistant", "action_check_order", action="action_check_order")
+    reply = Message("assistant", "It left.", "human", action="utter_left")
+    (request,) = first_requests([Transcript("c", (Message("user", "where is it"), step, reply))])
+    assert (request.following, request.answer) == (("It left.",), "It left.")
+    (request,) = first_requests([Transcript("c", (Message("user", "where is it"), step))])
+    assert (request.following, request.answer) == ((), "")
 
 
 def test_what_bots_say_tells_nothing_of_a_request() -> None:
@@ -186,6 +233,13 @@ def test_more_requests_than_the_tree_holds_are_assigned_to_the_nearest_cluster(m
     monkeypatch.setattr("finetune.clusters.LINKED", 30)
     points = np.repeat(np.eye(3), 40, axis=0)
     assert np.bincount(clustered(points, 5).labels).tolist() == [40, 40, 40]
+
+
+def test_the_smallest_cluster_is_of_all_requests_where_the_tree_holds_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("finetune.clusters.LINKED", 40)
+    points = np.repeat(np.eye(3), [200, 150, 50], axis=0)
+    assert np.bincount(clustered(points, 5, n_clusters=3, smallest=30).labels).tolist() == [200, 150, 50]
+    assert clustered(points, 5, n_clusters=3, smallest=100).count == 2
 
 
 def test_points_of_requests_use_what_follows_where_there_is_any() -> None:
@@ -268,6 +322,43 @@ def test_an_answer_that_fits_one_customer_only_is_not_drafted_but_counted(answer
     assert found.left_out == {reason: 1}
 
 
+def test_an_answer_that_differs_from_the_catalogue_in_a_number_is_drafted() -> None:
+    requests = first_requests([asked(f"how long {n}", answer="Delivery takes 7 days.") for n in "ab"])
+    found = drafts(requests, [Proposal(1, "x", (), (), (0, 1))], [Entry("a", "How long?", "Delivery takes 3 days.")])
+    assert [entry.answer for entry in found.entries] == ["Delivery takes 7 days."]
+
+
+def test_a_link_in_an_answer_is_no_placeholder() -> None:
+    answer = "Please see [our page](https://shop.example/returns) for it."
+    requests = first_requests([asked(f"how to return {n}", answer=answer) for n in "ab"])
+    assert [entry.answer for entry in drafts(requests, [Proposal(1, "x", (), (), (0, 1))]).entries] == [answer]
+
+
+def test_a_question_with_personal_data_stands_in_no_draft() -> None:
+    texts = ("reset it for <email>", "reset my password", "reset it, <phone>", "reset the password please")
+    requests = first_requests([asked(text, answer="Click on Forgot password.") for text in texts])
+    (entry,) = drafts(requests, [Proposal(1, "x", (), (), (0, 1, 2, 3))]).entries
+    assert (entry.question, entry.alternatives) == ("reset my password", ("reset the password please",))
+    found = drafts(requests, [Proposal(1, "x", (), (), (0, 2))])
+    assert (found.entries, found.left_out) == ((), {"its questions hold personal data": 1})
+
+
+def test_answers_are_compared_with_those_that_share_much_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[float] = []
+
+    def counted(one: frozenset[str], other: frozenset[str]) -> float:
+        compared.append(jaccard(one, other))
+        return compared[-1]
+
+    monkeypatch.setattr("finetune.split.jaccard", counted)
+    rng = np.random.default_rng(0)
+    answers = ["".join(rng.choice(list("abcdefghijklmnopqrstuvwxyz"), 60)) for _ in range(300)]
+    answers += [f"{answer} x" for answer in answers]
+    requests = first_requests([asked("where is it", answer=answer) for answer in answers])
+    assert len(drafts(requests, [Proposal(1, "x", (), (), tuple(range(600)))]).entries) == 300
+    assert 300 <= len(compared) < 600
+
+
 def test_an_answer_given_once_or_by_a_bot_is_no_draft() -> None:
     once = first_requests([asked("where is it", answer="It left."), asked("how much", answer="Ten euro or so.")])
     by_bot = first_requests([asked("where is it", answer="It left.", author="bot") for _ in range(3)])
@@ -322,6 +413,19 @@ def test_the_edited_file_labels_the_chats(tmp_path: Path, dataset: Path, output:
     assert sum(message.intents == ("my own name",) for one in read for message in one.messages) == 16
     assert all(one.messages[0].intents == ("greet",) for one in read), "labels that were there stay"
     assert b"customer.example" not in gzip.decompress(target.read_bytes())
+
+
+def test_chats_that_are_named_by_an_address_or_a_number_are_found_again_without_it(tmp_path: Path) -> None:
+    named = [chat | {"id": f"+4917{n:08}", "tags": [f"from ann{n}@customer.example"]} for n, chat in enumerate(chats())]
+    dataset, folder, target = tmp_path / "chats.jsonl", tmp_path / "found", tmp_path / "labelled.jsonl"
+    dataset.write_text("".join(json.dumps(chat) + "\n" for chat in named), encoding="utf-8")
+    discover.main(["--dataset", str(dataset), "--output_dir", str(folder), "--intents", "3"])
+    discover.main(["--apply", str(folder / "intents.yaml"), "--dataset", str(dataset), "--output", str(target)])
+    labelled = read_files([target]).transcripts
+    assert sum(bool(message.intents) for one in labelled for message in one.messages[1:]) == len(named)
+    assert {tag for one in labelled for tag in one.tags} == {"from <email>"}
+    for path in (folder / "requests.jsonl", target):
+        assert "4917" not in path.read_text("utf-8")
 
 
 words = st.text("abc XY,é你\n", min_size=1).filter(str.strip)
@@ -381,6 +485,18 @@ def test_a_slip_in_the_edited_file_is_told_in_a_sentence(output: Path, content: 
     (output / "intents.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=said):
         read_intents(output / "intents.yaml")
+
+
+@given(st.text())
+def test_a_text_is_quoted_so_that_yaml_reads_it_and_a_person_too(text: str) -> None:
+    quoted = _quoted(text)
+    assert yaml.safe_load(quoted) == text
+    assert quoted.isprintable()
+    assert [char for char in text if char.isprintable() and char not in quoted] == []
+
+
+def test_what_cannot_be_seen_is_escaped_and_nothing_else() -> None:
+    assert _quoted("你好\u00a0世界\n😀\U000e0001") == '"你好\\u00A0世界\\n😀\\U000E0001"'
 
 
 def test_a_block_that_was_deleted_is_dropped(output: Path) -> None:

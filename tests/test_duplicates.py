@@ -6,12 +6,23 @@ import json
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import HashEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge_base.duplicates import LISTED, MOST_OF_ONE, NEAR_DUPLICATE_JACCARD, jaccard, near_duplicates, shingles
+from knowledge_base import duplicates
+from knowledge_base.duplicates import (
+    LISTED,
+    MOST_COMPARED,
+    MOST_OF_ONE,
+    NEAR_DUPLICATE_JACCARD,
+    Shingles,
+    jaccard,
+    near_duplicates,
+    shingles,
+)
 from knowledge_base.encoder import locate_encoder
 from knowledge_base.entry import Entry
 from knowledge_base.ingest import main
@@ -75,6 +86,22 @@ def test_of_a_template_that_hundreds_fill_not_all_pairs_are_compared() -> None:
     assert found.count <= MOST_OF_ONE * len(towns)
     assert {other for _, other, _ in found.pairs} <= set(towns)
     assert len(found.pairs) == LISTED
+
+
+def test_of_a_template_without_pairs_few_are_compared_and_a_slip_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    syllables = [one + other for one in "bdgklmnrst" for other in "aeiou"]
+    towns = ["".join(row) for row in np.random.default_rng(5).choice(syllables, (400, 5)).tolist()]
+    towns.append(towns[300][:-1])
+    compared = []
+
+    def counted(one: Shingles, other: Shingles) -> float:
+        compared.append(jaccard(one, other))
+        return compared[-1]
+
+    monkeypatch.setattr(duplicates, "jaccard", counted)
+    found = near_duplicates([ask(town, f"{LONG} And how long does one take to those in {town}?") for town in towns])
+    assert (towns[300], towns[-1]) in {pair[:2] for pair in found.pairs}
+    assert len(compared) <= MOST_COMPARED * len(towns)
 
 
 def test_a_thousand_of_the_same_are_counted_and_not_all_listed() -> None:

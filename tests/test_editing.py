@@ -388,3 +388,136 @@ def test_an_edit_stays_with_its_entry_where_the_text_itself_was_changed(home: Pa
     editor.retire("note-0", "ada", seen(home, "note-0"))
     fill(home, passages("better offer", "call us"), encoder)
     assert [entry.answer for entry in held(home).entries.values() if entry.question == "Note"] == ["call us"]
+
+
+def under(heading: str, *answers: str) -> list[Entry]:
+    """Passages of a document below a heading, which is part of their ids."""
+    return [
+        replace(e, id=f"{heading}-{e.id}", question=heading, heading=heading, source="shop.md")
+        for e in passages(*answers)
+    ]
+
+
+def in_force(home: Path) -> dict[str, str]:
+    """What the passages say that customers find, by id."""
+    return {i: entry.answer for i, entry in held(home).entries.items() if i not in (COST.id, BACK.id)}
+
+
+@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize("retired", [False, True])
+def test_an_edit_does_not_fall_upon_the_next_passage_where_its_own_is_deleted(
+    home: Path, editor: Editor, prune: bool, retired: bool
+) -> None:
+    encoder = WordEncoder()
+    fill(home, passages("old offer", "call us", "visit us"), encoder)
+    if retired:
+        editor.retire("note-0", "ada", seen(home, "note-0"))
+    else:
+        editor.change("note-0", {"answer": "new offer"}, "ada", seen(home, "note-0"))
+    for _ in range(2):  # the same sources again change nothing
+        fill(home, [COST, BACK, *passages("call us", "visit us")], encoder, prune=prune)
+        found = in_force(home)
+        (own,) = held(home).edits.values()
+        assert (found["note-0"], found["note-1"]) == ("call us", "visit us")
+        assert (own.entry.id not in found, own.source, own.retired) == (retired, None, retired)
+        assert own.entry.answer == ("old offer" if retired else "new offer") == found.get(own.entry.id, "old offer")
+    editor.change("note-0", {"answer": "write to us"}, "ada", seen(home, "note-0"))
+    fill(home, [COST, BACK, *passages("warning", "call us", "visit us")], encoder, prune=prune)
+    answers = set(in_force(home).values())
+    assert answers - {"new offer"} == {"warning", "write to us", "visit us"}
+
+
+def test_an_edit_whose_text_was_pruned_does_not_fall_upon_another_passage_later(home: Path, editor: Editor) -> None:
+    encoder = WordEncoder()
+    fill(home, passages("old offer", "call us"), encoder)
+    editor.retire("note-1", "ada", seen(home, "note-1"))
+    fill(home, [COST, BACK, *passages("old offer")], encoder, prune=True)
+    fill(home, [COST, BACK, *passages("warning", "old offer")], encoder, prune=True)
+    assert list(in_force(home).values()) == ["warning", "old offer"]
+    assert [edit.entry.answer for edit in held(home).edits.values()] == ["call us"]
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_an_edit_follows_its_text_and_leaves_no_copy_of_it_where_the_last_number_is_kept(
+    home: Path, editor: Editor, retired: bool
+) -> None:
+    encoder = WordEncoder()
+    fill(home, passages("old offer", "call us", "visit us"), encoder)
+    if retired:
+        editor.retire("note-2", "ada", seen(home, "note-2"))
+    else:
+        editor.change("note-2", {"answer": "write to us"}, "ada", seen(home, "note-2"))
+    fill(home, passages("call us", "visit us"), encoder)
+    assert in_force(home) == {"note-0": "call us"} | ({} if retired else {"note-1": "write to us"})
+    assert fill(home, passages("call us", "visit us"), encoder).snapshot == ""
+
+
+@pytest.mark.parametrize("prune", [False, True])
+def test_a_retired_text_stays_retired_where_its_heading_is_renamed(home: Path, editor: Editor, prune: bool) -> None:
+    encoder = WordEncoder()
+    fill(home, [*under("Offers", "ten off"), *under("Contact", "call us")], encoder)
+    editor.retire("Offers-note-0", "ada", seen(home, "Offers-note-0"))
+    editor.change("Contact-note-0", {"answer": "write to us"}, "ada", seen(home, "Contact-note-0"))
+    renamed = [COST, BACK, *under("Ways to reach us", "call us"), *under("Summer", "ten off")]
+    fill(home, renamed, encoder, prune=prune)
+    assert in_force(home) == {"Ways to reach us-note-0": "write to us"}
+    assert held(home).entries["Ways to reach us-note-0"].heading == "Ways to reach us"
+    assert set(held(home).edits) == {"Ways to reach us-note-0", "Summer-note-0"}
+
+
+def test_of_passages_with_the_same_words_each_edit_finds_its_own_below_a_renamed_heading(
+    home: Path, editor: Editor
+) -> None:
+    def pets(above: str, *kinds: str) -> list[Entry]:
+        asked = [entry for kind in kinds for entry in under(kind, "Yes.")]
+        return [COST, BACK, *(replace(e, id=f"{above}-{e.id}", heading=f"{above} > {e.question}") for e in asked)]
+
+    encoder = WordEncoder()
+    fill(home, pets("Pets", "Cats", "Dogs", "Birds"), encoder)
+    editor.retire("Pets-Dogs-note-0", "ada", seen(home, "Pets-Dogs-note-0"))
+    editor.change("Pets-Cats-note-0", {"answer": "Two."}, "ada", seen(home, "Pets-Cats-note-0"))
+    fill(home, pets("Animals", "Dogs", "Birds", "Cats"), encoder, prune=True)
+    assert in_force(home) == {"Animals-Birds-note-0": "Yes.", "Animals-Cats-note-0": "Two."}
+
+
+def test_an_edit_stays_where_another_source_says_the_same(home: Path, editor: Editor) -> None:
+    editor.retire("cost", "ada", seen(home, "cost"))
+    fill(home, [replace(COST, id="price")], WordEncoder())
+    assert {"price", "back"} == set(held(home).entries)
+    assert held(home).edits["cost"].source == COST
+    encoder = WordEncoder()
+    fill(home, [replace(e, source="a.md") for e in under("Vegan?", "Yes.")], encoder)
+    editor.retire("Vegan?-note-0", "ada", seen(home, "Vegan?-note-0"))
+    fill(home, [replace(e, source="b.md") for e in under("Halal?", "Yes.")], encoder)
+    fill(home, [replace(e, source="a.md") for e in [*under("Vegan?", "Always."), *under("Kosher?", "Yes.")]], encoder)
+    assert set(in_force(home)) == {"price", "Halal?-note-0", "Kosher?-note-0"}
+
+
+@pytest.mark.parametrize(
+    ("values", "now", "wanted"),
+    [
+        ({"answer": "mended"}, {"visibility": "internal"}, {"answer": "mended", "visibility": "internal"}),
+        ({"answer": "mended"}, {"valid_until": "2026-12-31"}, {"answer": "mended", "valid_until": "2026-12-31"}),
+        ({"answer": "mended"}, {"answer": "newer", "approved": False}, {"answer": "mended", "approved": False}),
+        ({"alternatives": ("x",)}, {"answer": "newer"}, {"alternatives": ("x",), "answer": "newer"}),
+        ({"visibility": "public"}, {"visibility": "internal"}, {"visibility": "internal"}),
+        (
+            {"valid_from": "2027-01-01"},
+            {"valid_until": "2026-12-31", "visibility": "internal"},
+            {"valid_from": "2027-01-01", "valid_until": "", "visibility": "internal"},
+        ),
+        (
+            {"answer": "a" * 15_000},
+            {"alternatives": ("b" * 6_000,), "category": "returns"},
+            {"answer": "a" * 15_000, "alternatives": BACK.alternatives, "category": "returns"},
+        ),
+    ],
+)
+def test_what_operators_left_alone_follows_the_source_column_by_column(
+    home: Path, editor: Editor, values: dict[str, object], now: dict[str, object], wanted: dict[str, object]
+) -> None:
+    editor.change("back", {**values, "language": "en"}, "ada", seen(home, "back"))
+    fill(home, [COST, replace(BACK, **now)], WordEncoder())  # type: ignore[arg-type]
+    entry = held(home).entries["back"]
+    assert {name: getattr(entry, name) for name in wanted} == wanted
+    assert entry.language == "en"

@@ -104,6 +104,40 @@ def test_messages_of_our_own_form_keep_their_labels_beside_those_of_openai(tmp_p
     assert "private note left out" in reading.warnings[0] + reading.warnings[-1]
 
 
+def test_a_conversation_with_a_tool_keeps_its_language_its_tags_and_the_places_of_its_messages(tmp_path: Path) -> None:
+    messages = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": "where is it?"},
+        {"role": "assistant", "content": None, "tool_calls": []},
+        {"role": "tool", "content": "{}"},
+        {"role": "assistant", "content": "SECRET", "note": True},
+        {"role": "assistant", "content": " "},
+        {"role": "assistant", "content": "It left."},
+    ]
+    row = {"id": "c1", "messages": messages, "language": "en", "tags": ["orders"]}
+
+    (transcript,) = read_data(tmp_path, json.dumps(row), "chats.jsonl").transcripts
+
+    assert (transcript.id, transcript.language, transcript.tags) == ("openai-c1", "en", ("orders",))
+    assert [(transcript.position(n), m.content) for n, m in enumerate(transcript.messages)] == [
+        (1, "where is it?"),
+        (6, "It left."),
+    ]
+
+
+def test_what_an_export_leaves_out_counts_among_the_places_of_messages(tmp_path: Path) -> None:
+    turns = [("system", "Be brief."), ("human", "hi"), ("gpt", ""), ("human", "where is it?")]
+    chat = {"conversations": [{"from": name, "value": text} for name, text in turns]}
+    ticket = zendesk(1, [("user", None, "Where?"), ("assistant", "human", "Here.")])
+    comments = sorted(ticket["comments"], key=lambda comment: str(comment["created_at"]))
+
+    first = read_data(tmp_path, json.dumps([chat]), "chat.json").transcripts[0]
+    second = read_data(tmp_path, json.dumps({**ticket, "comments": comments}), "ticket.json").transcripts[0]
+
+    assert [first.position(index) for index in range(2)] == [1, 3]
+    assert [second.position(index) for index in range(2)] == [1, 2], "a private comment stands before both"
+
+
 def test_a_note_among_the_turns_of_sharegpt_is_private(tmp_path: Path) -> None:
     turns = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "SECRET", "note": True}]
 
@@ -133,6 +167,36 @@ def test_a_message_that_a_later_event_of_chatwoot_deletes_is_not_used(tmp_path: 
     reading = read_data(tmp_path, "\n".join(map(json.dumps, events)), "log.jsonl")
 
     assert said(reading.transcripts) == [[("user", None, "where is it?")]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ([{"event": "message_updated", "content": "where is order 4711?"}], "where is order 4711?"),
+        ([{"event": "message_created", "content": "whre is order 4711?"}], "whre is order 471?"),
+        ([{"content": "where is it?", "updated_at": 9}, {"content": "wher?", "updated_at": 8}], "where is it?"),
+        ([{"event": "message_updated", "content": "older", "updated_at": 4}], "whre is order 471?"),
+        ([{"event": "message_updated", "content": "later", "updated_at": "soon"}], "later"),
+        (
+            [
+                {"event": "message_updated", "content": "gone", "content_attributes": {"deleted": True}},
+                {"event": "message_updated", "content": "where?", "updated_at": 9},
+            ],
+            None,
+        ),
+    ],
+)
+def test_a_message_of_chatwoot_is_read_as_it_was_last_edited(
+    tmp_path: Path, changes: list[dict[str, Any]], wanted: str | None
+) -> None:
+    fixed = {"message_type": "incoming", "private": False, "created_at": 1, "conversation": {"id": 7}}
+    first = {**fixed, "event": "message_created", "id": 1, "content": "whre is order 471?", "updated_at": 5}
+    last = {**fixed, "event": "message_created", "id": 2, "content": "hello?"}
+    events = [first, last, *({**fixed, "id": 1, **change} for change in changes)]
+
+    reading = read_data(tmp_path, "\n".join(map(json.dumps, events)), "log.jsonl")
+
+    assert said(reading.transcripts) == [[("user", None, text) for text in (wanted, "hello?") if text]]
 
 
 COMMENTS = [{"author_id": 5, "public": True, "body": "Where?"}, {"author_id": 8, "public": True, "body": "Here."}]
@@ -471,6 +535,31 @@ def test_rasa_intents_of_twenty_examples_are_read_with_their_entities(tmp_path: 
         ),
         ("Ja.\nVon: Ann\nDatum: 03.05.2026, 10:15\nwas?", "Ja."),
         ("Open it.\n\n---\n\nThen close it.", "Open it.\n\n---\n\nThen close it."),
+        ("Where is it?\nThanks,\nAnn van der Berg", "Where is it?"),
+        ("Where is it?\nThank you\nOrder 4711", "Where is it?\nThank you\nOrder 4711"),
+        ("Where is it?\nThank you\nRefund me please", "Where is it?\nThank you\nRefund me please"),
+        ("It came.\nKind regards\nAnna\n\nPS: no, cancel 4711 instead.", "It came.\n\nPS: no, cancel 4711 instead."),
+        ("It came.\n\nThanks,\nAnna\nP.S. is it new?", "It came.\n\nP.S. is it new?"),
+        (
+            "It came.\nBest regards\nAnna\nAcme Ltd.\n\nI forgot to say that it is broken.",
+            "It came.\n\nI forgot to say that it is broken.",
+        ),
+        (
+            "On Monday your agent wrote:\nrefund granted. Where is it?",
+            "On Monday your agent wrote:\nrefund granted. Where is it?",
+        ),
+        (
+            "It is late.\nOn Monday your agent wrote:\nrefund granted.",
+            "It is late.\nOn Monday your agent wrote:\nrefund granted.",
+        ),
+        (
+            "On Monday at 9:15 you wrote:\nrefund granted. Where is it?",
+            "On Monday at 9:15 you wrote:\nrefund granted. Where is it?",
+        ),
+        ("Yes.\nOn Monday Ann wrote:\n\n> what?", "Yes."),
+        ("Yes.\nOn 5 Jan 2026 at 9 am Ann wrote:\nwhat?", "Yes."),
+        ("Oui.\nLe 5 janv. 2026 à 09h00, Ann a écrit :\nquoi ?", "Oui."),
+        ("可以。\n在2026年1月5日上午10点，客服写道：\n什么？", "可以。"),
     ],
 )
 def test_of_a_mail_only_what_its_writer_said_remains(text: str, wanted: str) -> None:
@@ -484,6 +573,7 @@ def test_of_a_mail_only_what_its_writer_said_remains(text: str, wanted: str) -> 
         ("<div>one</div><div>two <b>three</b></div>", "one\ntwo three"),
         ("one &amp; two &lt;3", "one & two <3"),
         ("<p>yes</p><blockquote>no</blockquote><p>too</p>", "yes\n\ntoo"),
+        ("<p>yes</p><p>On Monday Ann wrote:</p><blockquote>no</blockquote>", "yes"),
         ('<p>yes</p><div class="gmail_signature">Ann</div>', "yes"),
         ('<p>yes</p><div id="divRplyFwdMsg">From</div><p>no</p>', "yes"),
         ("<style>p {}</style><script>1</script><p>yes</p><!-- no -->", "yes"),
@@ -714,6 +804,9 @@ def test_long_texts_made_to_be_slow_are_read_in_time() -> None:
         "Dear {{",
         "From: a\n",
         "Kind regards\n",
+        "On Monday Ann wrote:\n",
+        "On Monday Ann wrote:\n\n\n",
+        "a b c ",
         "&lt;",
     ):
         words(part * 30_000)

@@ -4,6 +4,7 @@ import logging
 import threading
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.kernel_ridge import KernelRidge
 
-from knowledge_base import snapshots
+from knowledge_base import search, snapshots
 from knowledge_base.encoder import Encoder
 from knowledge_base.entry import Entry
 from knowledge_base.errors import SnapshotError
@@ -257,6 +258,31 @@ def test_searches_go_on_while_snapshots_change(tmp_path: Path) -> None:
     assert searches[0] > 14
     shop.refresh()
     assert len(shop.entries) == 15
+
+
+def test_who_asks_while_another_thread_reads_new_knowledge_is_answered_from_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = knowledge(tmp_path, many(3))
+    fill(tmp_path, [Entry(id="new", question="Brand new?", answer="yes")])
+    found: list[str] = []
+    read = search._open
+
+    def ask() -> None:
+        shop.refresh()
+        found.append(shop.search("Brand new?")[0].entry.id)
+
+    other = threading.Thread(target=ask)
+
+    def read_while_another_asks(*arguments: Any) -> Any:
+        other.start()
+        other.join(0.3)  # it waits for what is read here, and would be done by then if it did not
+        return read(*arguments)
+
+    monkeypatch.setattr(search, "_open", read_while_another_asks)
+    assert shop.refresh() is True
+    other.join()
+    assert found == ["new"]
 
 
 def test_a_long_context_does_not_push_the_message_out(tmp_path: Path) -> None:

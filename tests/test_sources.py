@@ -97,6 +97,133 @@ def test_pages_of_many_makes_are_read(child: Sandbox, page: str, heading: str, a
 
 
 @pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ("<p>Now only $49<sup>99</sup>", "Now only $49^99"),
+        ("<p><b>5</b><sup><a href='https://x.example/#1'>1</a></sup> EUR", "**5**^[1](https://x.example/#1) EUR"),
+        ("<p>1<sup>1</sup>/<sub>2</sub> hours, 2<sub>10</sub>, <sup>1</sup>5 EUR", "1 1/2 hours, 2 10, 1 5 EUR"),
+        ("<p>30 m<sup>2</sup>, CO<sub>2</sub>, the 1<sup>st</sup>, 5<sup></sup>0", "30 m2, CO2, the 1st, 50"),
+        (
+            "<table><tr><th>Plan<th>Price<tr><td rowspan=2>Basic<td>5<tr><td>6<tr><td>Plus<td>7</table>",
+            "| Plan | Price |\n| --- | --- |\n| Basic | 5 |\n| Basic | 6 |\n| Plus | 7 |",
+        ),
+        (
+            "<table><tr><td colspan=2 rowspan=2>a<td>b<td rowspan=3>c<tr><td>d<tr><td>e<td>f<td rowspan=x>g</table>",
+            "| a | | b | c |\n| --- | --- | --- | --- |\n| a | | d | c |\n| e | f | g | c |",
+        ),
+    ],
+)
+def test_numbers_stay_what_they_are_and_cells_stay_in_their_columns(child: Sandbox, body: str, answer: str) -> None:
+    assert headed(child, "html", body.encode()) == [("file", answer)]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("<details><summary><h3>How long?</h3></summary>3 days.</details>", [("How long?", "3 days.")]),
+        ("<dl><dt><h4>How long?</h4><dd>3 days.</dl>", [("How long?", "3 days.")]),
+        ("<dl><dt>How long?<dt>Until when?<dd>3 days.</dl>", [("How long? / Until when?", "3 days.")]),
+        (
+            "<ul><li><details><summary>How long?</summary>3 days.</details><li><h3>How much?</h3>5 EUR.</ul>",
+            [("How long?", "3 days."), ("How much?", "5 EUR.")],
+        ),
+        (
+            "<ul><li>Delivery<ol><li><h3>How long?</h3><ul><li>3 days.</ul></ol></ul>",
+            [("file", "Delivery"), ("How long?", "- 3 days.")],
+        ),
+    ],
+)
+def test_the_questions_of_an_accordion_are_headings_wherever_it_has_them(
+    child: Sandbox, body: str, found: list[tuple[str, str]]
+) -> None:
+    assert headed(child, "html", body.encode()) == found
+
+
+MARKS = (
+    "---",
+    "===",
+    "***",
+    "~~~",
+    "```",
+    "# ",
+    "## ",
+    "<!--",
+    "<script>",
+    "<?",
+    "<div>",
+    "[a]: b",
+    "1. ",
+    "> ",
+    "    ",
+)
+
+
+NO_TEXT = {("text", "# "), ("text", "## "), ("pdf", "```")}  # there they are headings, and no signs of the font
+MARKED = [(kind, mark) for kind in ("html", "articles", "docx", "pdf", "text") for mark in MARKS]
+
+
+@pytest.mark.parametrize(("kind", "mark"), [case for case in MARKED if case not in NO_TEXT])
+def test_text_that_looks_like_markup_is_said_as_it_stands_and_hides_nothing(
+    child: Sandbox, kind: str, mark: str
+) -> None:
+    texts = [f"{mark}first", mark, "second"]
+    escaped = [text.replace("<", "&lt;") for text in texts]
+    page = f"<p>{'<p>'.join(escaped)}<h2>Last</h2><p>third"
+    data = {
+        "html": page.encode(),
+        "articles": zendesk({"title": "file", "body": page}),
+        "docx": docx("".join(map(paragraph, escaped)) + paragraph("Last", "Heading2") + paragraph("third")),
+        "pdf": pdf([[*texts, "Last", "third"]], outline=[("Last", 0)]),
+        "text": "\n\n".join([*texts, "# Last", "third"]).encode(),
+    }[kind]
+    first, last = rows(child, kind, data)
+    assert (first["question"], last["question"], last["answer"]) == ("file", "Last", "third")
+    said = " ".join(str(first["answer"]).split())
+    assert said.startswith(f"{mark}first".strip())
+    assert said.replace(mark.strip(), "").split() == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("<hr><h2>A</h2><p>x<hr><p>y", [("A", "x\n\ny")]),
+        ("<h2># 5 &lt;b&gt; tips</h2>x", [("# 5 <b> tips", "x")]),
+        ("<h2>A</h2><pre># a\n```\n~~~\n# b</pre><h2>B</h2>x", [("A", "```\n# a\n```\n~~~\n# b\n```"), ("B", "x")]),
+        ("<h2>A</h2><code>a\n# b</code><br># c<h2>B</h2>x", [("A", "`a\n# b`  \n# c"), ("B", "x")]),
+    ],
+)
+def test_rules_headings_and_code_of_a_page_hide_nothing(
+    child: Sandbox, body: str, found: list[tuple[str, str]]
+) -> None:
+    assert headed(child, "html", body.encode()) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Costs 5 EUR. <!-- margin 40% -->\n\n<!-- checked --> Free.", "Costs 5 EUR.\n\n Free."),
+        ("- a <!-- x -->\n- b", "- a \n- b"),
+        ("> a <!-- x\n> y --> b", "> a \n b"),
+        ("| a |\n| --- |\n| 1 <!-- x --> |", "| a |\n| --- |\n| 1  |"),
+        ("a <!-- x\n\n```\n# y\n```\n--> b", "a\n\n b"),
+        ("a<!-->b<!--->c", "abc"),
+        ("a ` b <!-- x -->\n\n` c", "a ` b\n\n` c"),
+        ("a \\` b <!-- x --> `c`", "a \\` b  `c`"),
+        ("`<!-- x -->` and ``a ` <!-- y -->``", None),
+        ("```html\n<!-- x -->\n```", None),
+        ("- a\n\n  ~~~\n  <!-- x -->\n  ~~~", None),
+        ("Copy:\n\n    <!-- x -->", None),
+        ("a \\<!-- x -->", None),
+        ("a <!-- without an end", None),
+    ],
+)
+def test_comments_of_markdown_are_not_said_but_where_they_are_code(text: str, left: str | None) -> None:
+    (passage, after) = passages.cut(f"{text}\n\n# H\n\nx", "t")
+    assert passage.text == (text if left is None else left)
+    assert (after.title, after.line) == ("H", text.count("\n") + 5)
+
+
+@pytest.mark.parametrize(
     "declared", ["<meta charset=gb2312>", '<meta http-equiv=x content="text/html; charset=GBK">', ""]
 )
 def test_a_chinese_page_is_read_in_its_encoding(child: Sandbox, declared: str) -> None:
@@ -138,6 +265,28 @@ def test_the_lines_of_a_pdf_become_paragraphs_without_running_heads(child: Sandb
     answer = "\n\n".join(str(row["answer"]) for row in rows(child, "pdf", pdf(pages)))
     whole = "{} is a line of a paragraph that fills the column and goes on in the second, where it ends a long hyphenated {}."
     assert answer == "\n\n".join(whole.format(w, w) for w in words)
+
+
+def test_what_changes_or_repeats_within_the_sheets_of_a_pdf_is_no_running_head(child: Sandbox) -> None:
+    cable = "It has a cable of two metres and a switch that dims the light in three steps."
+    sheets = [("100", "red", 49), ("200", "blue", 59), ("300", "green", 79), ("400", "grey", 99)]
+    pages = [
+        [f"Lamp {name}", f"Its shade is {colour}.", cable, f"Price: {price} EUR"] for name, colour, price in sheets
+    ]
+    found = rows(child, "pdf", pdf(pages, outline=[(page[0], n) for n, page in enumerate(pages)], title="Lamps"))
+    assert [(row["question"], " ".join(str(row["answer"]).split())) for row in found] == [
+        (page[0], " ".join(page[1:])) for page in pages
+    ]
+
+
+def test_heads_that_alternate_and_numbers_of_pages_among_others_are_dropped(child: Sandbox) -> None:
+    words = ["Amber", "Brass", "Copper", "Dust", "Ebony", "Felt"]
+    pages = [
+        ["Manual X100", "Edition 2026" if n % 2 else "Lumen", f"{word}.", "(c) 2026 Lumen", f"{n + 7} / 90"]
+        for n, word in enumerate(words)
+    ]
+    answers = [str(row["answer"]) for row in rows(child, "pdf", pdf(pages))]
+    assert "\n".join(answers).split() == [f"{word}." for word in words]
 
 
 def test_rows_of_a_workbook_are_read_as_those_of_csv(tmp_path: Path) -> None:
@@ -362,7 +511,7 @@ def test_a_changed_document_or_a_changed_entry_is_converted_again(tmp_path: Path
     fill(home, [foreign])
     again = read_sources([path], ledger=Ledger(home), guard=PATIENT)
     assert [entry.answer for entry in again.entries] == ["one"]
-    (home / "sources.json").write_text('{"format": 1, "documents": {"a": 5}}')
+    (home / "sources.json").write_text('{"format": 2, "documents": {"a": 5}}')
     assert read_sources([path], ledger=Ledger(home), guard=PATIENT).entries == again.entries
 
 

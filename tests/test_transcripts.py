@@ -395,6 +395,72 @@ def test_what_a_table_does_not_call_public_is_never_read(tmp_path: Path, cell: s
     assert [message.content for message in transcript.messages] == (["hi", "words"] if is_public else ["hi"])
 
 
+@pytest.mark.parametrize("header", ["question,answer", "question,intent", "text,label", "instruction,output"])
+@pytest.mark.parametrize(
+    ("column", "cell", "is_private"),
+    [
+        ("Private", "true", True),
+        ("is_internal", "yes", True),
+        ("note", "do not show", True),
+        ("private", "no", False),
+        ("public", "false", True),
+        ("is_public", "", True),
+        ("public", "yes", False),
+    ],
+)
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_a_private_row_of_questions_is_never_used_and_said(
+    tmp_path: Path, header: str, column: str, cell: str, is_private: bool, form: str
+) -> None:
+    shown = "yes" if "public" in column else ""
+    table = [["where?", "here", shown], ["who pays?", "we do", cell]]
+    names = [*header.split(","), column.lower() if form == "json" else column]
+    data = "\n".join(",".join(row) for row in (names, *table))
+    if form == "json":
+        data = json.dumps([dict(zip(names, row, strict=True)) for row in table])
+
+    transcripts, refusals, warnings = read_bytes(tmp_path, data.encode(), f"faq.{form}")
+
+    assert not refusals
+    assert [t.messages[0].content for t in transcripts] == ["where?", *([] if is_private else ["who pays?"])]
+    private = [warning for warning in warnings if "private" in warning.lower().partition(": ")[2]]
+    place = {"csv": 3, "json": 2}[form]
+    assert private == ([f"{tmp_path}/faq.{form}:{place}: private note left out"] if is_private else [])
+
+
+@pytest.mark.parametrize("name", ["pairs.csv", "pairs.json", "other.json"])
+def test_a_table_of_instructions_and_inputs_keeps_what_the_customer_wrote(tmp_path: Path, name: str) -> None:
+    table = [
+        {"instruction": "Answer the customer.", "input": "Where is it?", "output": "It left."},
+        {"instruction": "Answer the customer.", "input": "Can I return it?", "output": "Yes."},
+        {"instruction": "What does this cost?", "input": "the green lamp", "output": "9 euro."},
+        {"instruction": "Are you open?", "input": "", "output": "We are."},
+    ]
+    if name == "other.json":  # which no form of JSON but a table knows
+        table = [{("reply" if key == "output" else key): text for key, text in row.items()} for row in table]
+    lines = [",".join(table[0]), *(",".join(row.values()) for row in table)]
+    data = "\n".join(lines) if name.endswith(".csv") else json.dumps(table)
+
+    transcripts, refusals, warnings = read_bytes(tmp_path, data.encode(), name)
+
+    assert not refusals
+    assert [[message.content for message in transcript.messages] for transcript in transcripts] == [
+        ["Where is it?", "It left."],
+        ["Can I return it?", "Yes."],
+        ["What does this cost?\nthe green lamp", "9 euro."],
+        ["Are you open?", "We are."],
+    ]
+    assert not any("unknown" in warning for warning in warnings)
+
+
+def test_the_kind_of_a_sender_goes_before_the_name(tmp_path: Path) -> None:
+    data = b"ticket_id,sender,sender_type,body\n7,Ann Lee,customer,where?\n7,Tom,agent,here\n"
+
+    transcript = only(read_bytes(tmp_path, data, "turns.csv"))
+
+    assert [message.role for message in transcript.messages] == ["user", "assistant"]
+
+
 def test_labels_that_are_given_later_do_not_change_the_id_of_a_conversation(tmp_path: Path) -> None:
     (before,), _, _ = read_bytes(tmp_path, b"question,answer\nwhere?,here\n", "a.csv")
     (after,), _, _ = read_bytes(tmp_path, b"question,answer,intent\nwhere?,here,place\n", "b.csv")
@@ -447,6 +513,77 @@ def test_tables_are_read_in_the_encoding_and_with_the_delimiter_they_have(
 
     assert only(result).messages[0].content == question
     assert bool(result[2]) == (not encoding.startswith("utf")), "an encoding that is a guess is named"
+
+
+GERMAN = "Wo bleibt die grüne Lampe für das Büro, die ich über Köln bestellt habe?"
+CHINESE = "我的订单什么时候到？我已经等了很久"
+
+
+@pytest.mark.parametrize("form", ["json", "indented", "csv", "csv with its mark"])
+def test_text_in_utf_8_with_a_damaged_byte_stays_utf_8_and_the_damage_is_told(tmp_path: Path, form: str) -> None:
+    rows = [{"id": str(n), "messages": [{"role": "user", "content": f"{n}: {GERMAN}"}]} for n in range(3)]
+    table = "question,answer\n" + "".join(f'"{n}: {GERMAN}",ja\n' for n in range(3))
+    name, text = {
+        "json": ("chats.json", json.dumps(rows, ensure_ascii=False)),
+        "indented": ("chats.jsonl", json.dumps(rows, ensure_ascii=False, indent=1)),
+        "csv": ("chats.csv", table),
+        "csv with its mark": ("chats.csv", "\ufeff" + table),
+    }[form]
+    damaged = text.encode().replace("ü".encode(), b"\xfc", 1)
+
+    transcripts, refusals, warnings = read_bytes(tmp_path, damaged, name)
+
+    words = [transcript.messages[0].content for transcript in transcripts]
+    assert not refusals
+    assert words == [f"0: {GERMAN}".replace("ü", "\ufffd", 1), f"1: {GERMAN}", f"2: {GERMAN}"]
+    assert [warning for warning in warnings if "UTF-8" in warning] == [
+        f"{tmp_path}/{name}: bytes that are no UTF-8: \ufffd stands for them"
+    ]
+
+
+@pytest.mark.parametrize("name", ["chats.json", "chats.csv", "chats.txt"])
+@pytest.mark.parametrize(("words", "encoding"), [(GERMAN, "cp1252"), (CHINESE, "gb18030")])
+def test_an_encoding_that_is_a_guess_is_told_whatever_the_form(
+    tmp_path: Path, name: str, words: str, encoding: str
+) -> None:
+    table = f'question,answer\n"{words}",OK\n'
+    text = table if name != "chats.json" else json.dumps([{"question": words, "answer": "OK"}], ensure_ascii=False)
+
+    result = read_bytes(tmp_path, text.encode(encoding), name)
+
+    assert only(result).messages[0].content == words
+    (warning,) = result[2]
+    assert warning.startswith(f"{tmp_path}/{name}: not UTF-8: read as ")
+
+
+def test_text_with_the_mark_of_utf_8_is_utf_8_however_damaged(tmp_path: Path) -> None:
+    result = read_bytes(tmp_path, b"\xef\xbb\xbfquestion,answer\nwhere\x92s it?,it\x92s here\n", "faq.csv")
+
+    assert [message.content for message in only(result).messages] == ["where\ufffds it?", "it\ufffds here"]
+
+
+@pytest.mark.parametrize(
+    ("words", "encoding"),
+    [("Where is my order?", "utf-8"), (GERMAN, "utf-8"), (GERMAN, "cp1252"), (CHINESE, "utf-8")],
+)
+def test_a_stray_zero_makes_no_utf_16_of_a_table(tmp_path: Path, words: str, encoding: str) -> None:
+    data = f'question,answer\n"{words}",OK\n"{words} 2",\0OK\n'.encode(encoding)
+
+    transcripts, refusals, _ = read_bytes(tmp_path, data, "faq.csv")
+
+    assert not refusals
+    assert [transcript.messages[0].content for transcript in transcripts] == [words, f"{words} 2"]
+
+
+@pytest.mark.parametrize("words", ["Where is my order?", GERMAN, CHINESE * 4])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_read_without_its_mark(tmp_path: Path, words: str, encoding: str) -> None:
+    text = "question,answer\n" + "".join(f'"{words} {n}",好\n' for n in range(40))
+
+    transcripts, refusals, warnings = read_bytes(tmp_path, text.encode(encoding), "faq.csv")
+
+    assert (refusals, warnings) == ([], [])
+    assert [transcript.messages[0].content for transcript in transcripts] == [f"{words} {n}" for n in range(40)]
 
 
 @pytest.mark.parametrize(

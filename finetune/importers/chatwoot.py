@@ -21,7 +21,7 @@ from finetune.importers.draft import (
     record_of,
 )
 from finetune.importers.mail import words
-from finetune.records import RefusedError, shown
+from finetune.records import RefusedError, moment_of, shown
 
 NAME = "Chatwoot"
 
@@ -62,11 +62,13 @@ class _Conversation:
     repeated: int = 0
 
     def add(self, message: object) -> None:
+        """Add a message, or put it in the place of the one that it edits or deletes."""
         identity = name_of(message.get("id")) if isinstance(message, dict) else ""
         if identity and identity in self.seen:
             self.repeated += 1
-            if isinstance(message, dict) and _is_deleted(message):  # as a later event tells
-                self.messages[self.seen[identity]] = message
+            place = self.seen[identity]
+            if _replaces(fields_of(message, "a message object"), fields_of(self.messages[place], "a message object")):
+                self.messages[place] = message
             return
         self.seen[identity] = len(self.messages)
         self.messages.append(message)
@@ -107,8 +109,7 @@ def _stated(message: object) -> str:
 def _draft(identity: str, conversation: _Conversation) -> Draft:
     stated = "" if identity.startswith("at ") else identity_of(NAME, identity)
     draft = Draft(stated, tags=conversation.labels)
-    for _ in range(conversation.repeated):
-        draft.leave_out("message that stands there twice used once")
+    draft.notes.extend(["message that stands there twice used once"] * conversation.repeated)
     for message in conversation.messages:
         _message(draft, fields_of(message, "a message object"))
     return draft
@@ -133,6 +134,23 @@ def _message(draft: Draft, message: Mapping[str, Any]) -> None:
     else:
         author = _author(message, attributes) if kind == "outgoing" else "bot"
         draft.say("assistant", text, time=message.get("created_at"), author=author)
+
+
+def _replaces(message: Mapping[str, Any], earlier: Mapping[str, Any]) -> bool:
+    """Say whether a message with the id of an earlier one tells what became of it; what was deleted stays so."""
+    if _is_deleted(message) or _is_deleted(earlier):
+        return not _is_deleted(earlier)
+    time, time_before = _updated(message), _updated(earlier)
+    if time is not None and time_before is not None:
+        return time > time_before
+    return message.get("event") == "message_updated"
+
+
+def _updated(message: Mapping[str, Any]) -> float | None:
+    try:
+        return moment_of(message.get("updated_at"), "a time")
+    except RefusedError:
+        return None
 
 
 def _is_deleted(message: Mapping[str, Any]) -> bool:

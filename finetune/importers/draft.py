@@ -37,10 +37,14 @@ class Record:
 
 @dataclass(slots=True)
 class Draft:
-    """A conversation that grows message by message; `record` puts the messages in the order of their times."""
+    """A conversation that grows message by message; `record` puts the messages in the order of their times.
+
+    What is left out keeps its place among them, so that a message is found in its source by its position.
+    """
 
     identity: str
     tags: object = None
+    language: object = None
     notes: list[str] = field(default_factory=list)
     _said: list[tuple[float | None, dict[str, Any]]] = field(default_factory=list)
 
@@ -53,14 +57,15 @@ class Draft:
         moment = None if time is None else moment_of(time, _TIME)
         content = readable(text).strip()
         if not content:
-            self.notes.append(EMPTY)
+            self.leave_out(EMPTY)
             return
         message = {"role": role, "content": content, "author": author, **labels}
         self._said.append((moment, {key: value for key, value in message.items() if value is not None}))
 
     def leave_out(self, what: str) -> None:
-        """Note that a message is not used."""
+        """Note that the next message is not used."""
         self.notes.append(what)
+        self._said.append((None, {"note": True}))
 
     def record(self, place: int) -> Record:
         """Return the conversation; a message without a time stays behind the one that stands before it."""
@@ -76,6 +81,8 @@ class Draft:
             raw["id"] = self.identity
         if self.tags:
             raw["tags"] = self.tags
+        if self.language:
+            raw["language"] = self.language
         return Record(place, raw, notes=tuple(self.notes))
 
 

@@ -29,7 +29,7 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
             continue
         tables.setdefault(rows.has_turns(row.cells), []).append(row)
     for table in tables.values():
-        for group in rows.grouped(table, table[0].cells):
+        for group in rows.grouped(table, {name for row in table for name in row.cells}):
             yield _record(group)
 
 
@@ -41,7 +41,7 @@ def _record(group: list[Row]) -> Record:
     except RefusedError as error:
         return Record(lines[error.message or 0], refusal=error)
     notes += [PRIVATE for message in raw["messages"] if message.get("note")]
-    return Record(min(lines), raw, notes=tuple(notes))
+    return Record(min(lines), None if rows.is_wholly_private(raw) else raw, notes=tuple(notes))
 
 
 def _cells(value: object) -> dict[str, str]:

@@ -39,6 +39,7 @@ _HEADERS = (
     r"在.{4,200}写道",
 )
 _WROTE = re.compile(rf"(?:{'|'.join(_HEADERS)})\s?[:：]", re.IGNORECASE)
+_ADDRESS_OR_TIME = re.compile(r"\S@\S|\d(?:[:：h]\d{2}\b|\s?[ap]\.?m\b|[点时])", re.IGNORECASE)
 _RULE = re.compile(
     r"-{2,}\s?(?:original message|original-nachricht|ursprüngliche nachricht|message d'origine|mensaje original"
     r"|messaggio originale|oorspronkelijk bericht|mensagem original|forwarded message|原始邮件)\s?-{2,}"
@@ -90,17 +91,21 @@ _THANKS = re.compile(
     r"|merci|gracias|grazie)(?: (?:and|&) (?:best|kind) regards)?[,!.]?",
     re.IGNORECASE,
 )
+_POSTSCRIPT = re.compile(r"p\.?[\s-]?s\b[.:：,\s–-]", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?:\S+\s+){3,}\S*[.!?]|.*[。！？]")
 _SIGNED_LINES = 12  # lines that may stand behind a formula: name, team, company, address, telephone
 _SIGNED_LENGTH = 90
 _NAME_LENGTH = 40
+_IN_NAMES_WORDS = "and und et y e & of from at the von van de der den del la le di da zu"
+_IN_NAMES = frozenset(_IN_NAMES_WORDS.split())
 
 
 def words(text: str, *, is_html: bool = False) -> str:
     """Return what the writer of a message said, as plain text.
 
     Cut are: mark-up, quoted mails and lines, signatures, footers of mail programs, a salutation and a closing
-    formula that stand on lines of their own. A message that holds nothing else becomes empty, but one that is
-    only a salutation or a formula stays: in a chat "Hello" is a message.
+    formula that stand on lines of their own; what is said behind such a formula stays. A message that holds nothing
+    else becomes empty, but one that is only a salutation or a formula stays: in a chat "Hello" is a message.
 
     Args:
         text: the message.
@@ -198,7 +203,7 @@ def _without_quotes(lines: Sequence[str]) -> list[str]:
     kept: list[str] = []
     index = 0
     while index < len(lines):
-        length = _header_length(lines, index)
+        length = _header_length(lines, index, said=any(kept))
         if length:
             index = _behind_quote(lines, index + length)
             continue
@@ -208,22 +213,36 @@ def _without_quotes(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def _header_length(lines: Sequence[str], index: int) -> int:
-    """Return how many lines from `index` on introduce a quoted mail; 0 means that none does."""
+def _header_length(lines: Sequence[str], index: int, *, said: bool) -> int:
+    """Return how many lines from `index` on introduce a quoted mail; 0 means that none does.
+
+    `said` tells whether the writer has said something before them.
+    """
     line = lines[index].strip().lstrip("> ")
     if not line or len(line) > 400:
         return 0
-    if _RULE.fullmatch(line) or _WROTE.fullmatch(line):
+    if _RULE.fullmatch(line) or _tells_who_wrote(line, lines, index + 1, said=said):
         return 1
     if set(line) == {"_"} and len(line) >= 10 and index + 1 < len(lines) and _FROM.match(lines[index + 1].strip()):
         return 1
     following = lines[index + 1].strip().lstrip("> ") if index + 1 < len(lines) else ""
-    if len(following) <= 400 and _WROTE.fullmatch(f"{line} {following}"):
+    if len(following) <= 400 and _tells_who_wrote(f"{line} {following}", lines, index + 2, said=said):
         return 2
     block = [line, *(other.strip() for other in lines[index + 1 : index + 5])]
     is_header = _FROM.match(line) and any(_SENT.match(other) for other in block[1:4])
     # "From: London, To: Rome" is what a customer asks; a mail names addresses, a subject or the time of day.
     return 1 if is_header and any(_OF_MAIL.match(other) for other in block) else 0
+
+
+def _tells_who_wrote(header: str, lines: Sequence[str], behind: int, *, said: bool) -> bool:
+    """Say whether a text such as "On Monday Ann wrote:" stands before a quote, of which the first line is at `behind`.
+
+    Customers write so of what they were told, and go on in the same message.
+    """
+    if not _WROTE.fullmatch(header):
+        return False
+    quoted = next((lines[index].strip() for index in range(behind, len(lines)) if lines[index].strip()), ">")
+    return quoted.startswith(">") or (said and bool(_ADDRESS_OR_TIME.search(header)))
 
 
 def _behind_quote(lines: Sequence[str], index: int) -> int:
@@ -257,16 +276,28 @@ def _without_formulas(lines: list[str]) -> list[str]:
     if len(filled) < 2:
         return lines
     for position in range(max(1, len(filled) - _SIGNED_LINES - 1), len(filled)):
-        behind = [lines[index].strip() for index in filled[position + 1 :]]
+        end = _end_of_signature(lines, filled[position] + 1)
+        behind = [lines[index].strip() for index in filled[position + 1 :] if index < end]
         line = lines[filled[position]].strip()
         signed = all(len(other) <= _SIGNED_LENGTH and not other.endswith("?") for other in behind)
         named = 0 < len(behind) <= 3 and all(_is_name(other) for other in behind)
         if (_CLOSING.fullmatch(line) and signed) or (_THANKS.fullmatch(line) and named):
-            lines, filled = lines[: filled[position]], filled[:position]
+            lines = [*lines[: filled[position]], *lines[end:]]
+            filled = [index for index, line in enumerate(lines) if line.strip()]
             break
     if len(filled) > 1 and _is_salutation(lines[filled[0]].strip()):
         return lines[filled[0] + 1 :]
     return lines
+
+
+def _end_of_signature(lines: Sequence[str], start: int) -> int:
+    """Return where the writer speaks on behind a name: in a postscript, or in a sentence behind an empty line."""
+    for index in range(start, len(lines)):
+        line = lines[index].strip()
+        starts_paragraph = not lines[index - 1].strip()
+        if _POSTSCRIPT.match(line) or (starts_paragraph and _SENTENCE.fullmatch(line)):
+            return index - starts_paragraph
+    return len(lines)
 
 
 def _is_salutation(line: str) -> bool:
@@ -285,7 +316,13 @@ def _is_salutation(line: str) -> bool:
 
 
 def _is_name(line: str) -> bool:
-    return len(line) <= _NAME_LENGTH and not line.endswith((".", "!", "?", ":")) and line[:1].isupper()
+    return (
+        len(line) <= _NAME_LENGTH
+        and not line.endswith((".", "!", "?", ":"))
+        and line[:1].isupper()
+        and not any(character.isdecimal() for character in line)
+        and not any(word[:1].islower() and word not in _IN_NAMES for word in line.split())
+    )
 
 
 def html_or_plain(fields: Mapping[str, Any], html_key: str, *plain_keys: str) -> str:

@@ -15,7 +15,6 @@ from finetune.importers.draft import (
     identity_of,
     inner_of,
     list_of,
-    name_of,
     record_of,
 )
 from finetune.records import RefusedError, shown
@@ -63,8 +62,8 @@ def records(values: Sequence[Placed]) -> Iterator[Record]:
 def _conversation(value: object) -> Draft:
     bare = _bare(value)
     fields = {"messages": bare} if bare else fields_of(value, "a conversation object")
-    identity = name_of(fields.get("id"))
-    draft = Draft(identity_of("openai", identity), tags=inner_of(fields, "metadata").get("tags"))
+    tags = fields.get("tags") or inner_of(fields, "metadata").get("tags")
+    draft = Draft(identity_of("openai", fields.get("id")), tags, fields.get("language"))
     for message in list_of(fields, "messages"):
         _message(draft, fields_of(message, "a message object"))
     return draft

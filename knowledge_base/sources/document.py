@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+LITERAL = "\ufdd0"  # before text that looks like Markdown, until it is cut; Unicode keeps this code point out of texts
+FENCE = "```|~~~"
 
 
 class UnreadableError(ValueError):
@@ -53,6 +57,11 @@ class Document:
     part: str = ""
     place: str = ""
     pages: tuple[int, ...] = ()
+
+
+def literal(text: str, marks: str = f"#|{FENCE}") -> str:
+    """Mark the lines of a text that begin with Markdown's `marks`, so that they are not taken for it."""
+    return re.sub(rf"^([ \t]*)(?={marks})", rf"\g<1>{LITERAL}", text, flags=re.MULTILINE)
 
 
 @contextmanager

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections import deque
+from copy import copy
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from bs4 import Tag
+from bs4 import BeautifulSoup
+from bs4.element import NavigableString, Tag
 from markdownify import ATX, MarkdownConverter
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from knowledge_base.sources import limits, text
-from knowledge_base.sources.document import Document, UnreadableError, damage_of
+from knowledge_base.sources.document import Document, UnreadableError, damage_of, literal
 
 CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w-]{1,40})", re.IGNORECASE)
 LANGUAGE = re.compile(r"[a-z]{2}(?=$|[-_])")
 NEVER = "script, style, template, noscript, svg, math, iframe, object, select, input, textarea, nav, dialog"
 ROLES = ("navigation", "banner", "contentinfo", "search", "dialog", "alertdialog", "menu", "menubar")
 AROUND = "header, footer, aside, [role=complementary]"  # dropped where no element says where the text is
-TITLES = "h1, h2, h3, h4, h5, h6, dt, summary"  # in these a button is the text of an accordion
-HEADINGS = frozenset(TITLES.split(", "))
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+QUESTIONS = ("dt", "summary")
+TITLES = frozenset((*HEADINGS, *QUESTIONS))  # in these a button is the text of an accordion
+LISTS = ("ul", "ol", "li")
+CELLS = ("td", "th")
+SPAN = 1_000  # rows or columns of a cell at most, as markdownify has it
 SCHEMES = ("http", "https", "mailto", "tel")
+# Around what is set high or low while it is converted: the sign that parts it from a digit before it, and one behind it.
+JOINT = re.compile(r"(\d\**)\0(.)\0(?=[*\[]*\d)")
+NO_JOINT = re.compile(r"\0.\0")
 
 
 def markdown(data: bytes) -> Document:
@@ -119,7 +129,7 @@ def _drop(tree: LexborHTMLParser, selector: str) -> None:
             node.decompose()
     for node in tree.css("button"):
         parent = node.parent
-        while parent is not None and parent.tag not in HEADINGS:
+        while parent is not None and parent.tag not in TITLES:
             parent = parent.parent
         if parent is None:
             node.decompose()
@@ -131,7 +141,59 @@ def _write(node: LexborNode, url: str) -> str:
     length = len(node.text() or "")
     if length > limits.CHARACTERS:  # seen here, because to convert them would take longer than a file may
         raise UnreadableError(f"expected at most {limits.CHARACTERS:,} characters, got {length:,}. Divide it.")
-    return re.sub(r"\n{3,}", "\n\n", str(_Writer(url).convert(node.html or ""))).strip()
+    written = NO_JOINT.sub("", JOINT.sub(r"\1\2", str(_Writer(url).convert(node.html or ""))))
+    return re.sub(r"\n{3,}", "\n\n", written).strip()
+
+
+def _apart(sign: str, text: str) -> str:
+    return f"\0{sign}\0{text}\0 \0" if text else ""
+
+
+def _prepare(soup: BeautifulSoup) -> None:
+    """Undo what Markdown has no form for: headings in questions and lists, questions in a row, cells over rows."""
+    for title in soup.find_all(QUESTIONS):
+        for heading in title.find_all(HEADINGS):
+            heading.unwrap()
+    for title in soup.find_all([*TITLES, "details"]):
+        for around in title.find_parents(LISTS):
+            around.name = "div"
+    for question in soup.find_all("dt"):
+        before = question.find_previous_sibling()
+        if isinstance(before, Tag) and before.name == "dt":
+            before.extend([" / ", *question.contents])
+            question.decompose()
+    for section in soup.find_all(("thead", "tbody", "tfoot")):
+        _repeat_cells(section)
+
+
+def _repeat_cells(section: Tag) -> None:
+    """Repeat a cell that goes over several rows in each of them, or the cells beside it would move into its place."""
+    above: dict[int, tuple[Tag, int]] = {}  # by column: a cell of the row above, and in how many rows it goes on
+    for row in section.find_all("tr", recursive=False):
+        own = deque(row.find_all(CELLS, recursive=False))
+        below: dict[int, tuple[Tag, int]] = {}
+        column = 0
+        while own or above:
+            if own and column not in above:
+                cell = own.popleft()
+                rows = _span(cell, "rowspan")
+            else:
+                column = column if column in above else min(above)
+                spanning, rows = above.pop(column)
+                cell = copy(spanning)
+                if own:
+                    own[0].insert_before(cell)
+                else:
+                    row.append(cell)
+            if rows > 1:
+                below[column] = (cell, rows - 1)
+            column += _span(cell, "colspan")
+        above = below
+
+
+def _span(cell: Tag, direction: str) -> int:
+    number = str(cell.get(direction) or "").strip()
+    return max(1, min(SPAN, int(number[:4]))) if number.isdecimal() else 1
 
 
 def _address(tree: LexborHTMLParser) -> str:
@@ -160,13 +222,20 @@ _Converter: Any = MarkdownConverter  # what it has by name alone, its types do n
 
 
 class _Writer(_Converter):  # type: ignore[misc]
-    """Markdown without pictures; questions of definition lists and of accordions are headings."""
+    """Markdown without pictures and rules; questions of definition lists and of accordions are headings."""
 
     def __init__(self, url: str) -> None:
         super().__init__(
             heading_style=ATX, bullets="-", escape_asterisks=False, escape_underscores=False, table_infer_header=True
         )
         self.url = url
+
+    def convert_soup(self, soup: BeautifulSoup) -> str:
+        _prepare(soup)
+        return str(super().convert_soup(soup))
+
+    def process_text(self, el: NavigableString, parent_tags: Any = None) -> str:
+        return literal(str(super().process_text(el, parent_tags)))
 
     def convert_a(self, el: Tag, text: str, parent_tags: Any) -> str:
         address = str(el.get("href") or "")
@@ -179,6 +248,9 @@ class _Writer(_Converter):  # type: ignore[misc]
         el["href"] = address
         return str(super().convert_a(el, text, parent_tags))
 
+    def convert_hr(self, el: Tag, text: str, parent_tags: Any) -> str:
+        return "\n\n"
+
     def convert_img(self, el: Tag, text: str, parent_tags: Any) -> str:
         return str(el.get("alt") or "")
 
@@ -189,6 +261,14 @@ class _Writer(_Converter):  # type: ignore[misc]
 
     def convert_dd(self, el: Tag, text: str, parent_tags: Any) -> str:
         return f"\n\n{text.strip()}\n\n"
+
+    def convert_sup(self, el: Tag, text: str, parent_tags: Any) -> str:
+        # A power, cents, the mark of a footnote: written without a sign they would make another number.
+        fraction = str(el.next_sibling or "").startswith(("/", "⁄"))
+        return _apart(" " if fraction else "^", text)
+
+    def convert_sub(self, el: Tag, text: str, parent_tags: Any) -> str:
+        return _apart(" ", text)
 
     def convert_td(self, el: Tag, text: str, parent_tags: Any) -> str:
         return str(super().convert_td(el, text.replace("|", "\\|"), parent_tags))

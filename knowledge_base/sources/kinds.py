@@ -113,7 +113,7 @@ def convert(kind: str, data: bytes, stem: str) -> Content:
                 raise UnreadableError("expected columns question, answer; got an empty workbook.")
         else:
             for document in _documents(kind, data, content):
-                _cut(document, stem, content, lined=kind in LINED)
+                _cut(document, stem, content, kind)
     except UnreadableError as error:
         return Content(refused=[_found(error)], recognised=not isinstance(error, UnrecognisedError))
     return content
@@ -133,19 +133,23 @@ def _documents(kind: str, data: bytes, content: Content) -> list[Document]:
         from knowledge_base.sources.docx import markdown
     elif kind == "html":
         from knowledge_base.sources.html import markdown
+    elif kind == "text":
+        from knowledge_base.sources.text import plain as markdown
     else:
         from knowledge_base.sources.text import markdown
     return [markdown(data)]
 
 
-def _cut(document: Document, stem: str, content: Content, *, lined: bool) -> None:
+def _cut(document: Document, stem: str, content: Content, kind: str) -> None:
     from knowledge_base import passages
 
+    lined = kind in LINED
     length = len(document.markdown)
     if length > limits.CHARACTERS:
         raise UnreadableError(f"expected at most {limits.CHARACTERS:,} characters, got {length:,}. Divide it.")
     title = document.title or stem
-    for passage in passages.cut(document.markdown, title, root=title if document.over_all else ""):
+    root = title if document.over_all else ""
+    for passage in passages.cut(document.markdown, title, root, converted=kind != "markdown"):
         page = bisect_right(document.pages, passage.line)
         place = document.place or (f"page {page}" if page else "" if lined else passage.heading)
         line = passage.line if lined else None

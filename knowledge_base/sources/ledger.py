@@ -19,16 +19,17 @@ from knowledge_base.entry import Entry
 from knowledge_base.errors import SnapshotError
 
 FILE = "sources.json"
-FORMAT = 1  # of the file and of what the converters give: raised where either changes
+FORMAT = 2  # of the file and of what the converters give: raised where either changes
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a document gave: entries, suspicious places, and how many drafts were left out."""
+    """What a file gave: entries, suspicious places, how many drafts were left out, and what names the articles in it."""
 
     entries: Sequence[Entry]
     suspicious: Sequence[Finding]
     drafts: int
+    keys: Sequence[str]
 
 
 class Ledger:
@@ -49,7 +50,8 @@ class Ledger:
             entries = [self._entries()[entry_id] for entry_id in row["entries"]]
             if row["sha256"] != _sha256(source, data) or row["digest"] != _digest(entries):
                 return None
-            record = Record(entries, [Finding(**found) for found in row["suspicious"]], int(row["drafts"]))
+            suspicious = [Finding(**found) for found in row["suspicious"]]
+            record = Record(entries, suspicious, int(row["drafts"]), [str(key) for key in row["keys"]])
         except (KeyError, TypeError, ValueError):
             return None
         self._noted[_key(path)] = row
@@ -63,6 +65,7 @@ class Ledger:
             "entries": [entry.id for entry in record.entries],
             "suspicious": [asdict(found) for found in record.suspicious],
             "drafts": record.drafts,
+            "keys": list(record.keys),
         }
 
     def save(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from knowledge_base.sources import limits
-from knowledge_base.sources.document import Document, UnreadableError, damage_of
+from knowledge_base.sources.document import Document, UnreadableError, damage_of, literal
 
 if TYPE_CHECKING:
     from pypdf import PdfReader
@@ -20,11 +20,13 @@ NUMBERED = re.compile(r"^\(?\d{1,3}[.)]\s")
 RULE = re.compile(r"^[-=_*~\s]+$")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 NO_TITLE = re.compile(r"^$|^untitled|^microsoft |\.(docx?|indd|pdf|rtf|odt|pages|xlsx?|pptx?|tex|qxp)$", re.IGNORECASE)
+NUMBER = re.compile(r"\d+")
 IDEOGRAPH = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
-EDGE = 2  # lines at the top and the bottom of a page among which running heads and page numbers are
+TOP, BOTTOM = (0, 1), (-1, -2)  # lines of a page among which running heads and page numbers are, from the edge inwards
+DIGITS = 4  # of a page number at most
 FULL = 0.7  # of the usual length: a line this long goes on in the next one
 ENDED = 0.9  # of the usual length: where a sentence ends in a shorter line, its author ended the line
-OFTEN = 3  # pages, or half of them if that is more: what stands at the edge of as many is a running head
+OFTEN = 3  # pages, or half of them if that is more: what repeats at the edge of as many is a running head
 SHORT = 40  # characters: no column of text is narrower, so that a shorter line ends where its author ended it
 
 
@@ -89,19 +91,42 @@ def _outline(reader: PdfReader) -> dict[int, list[tuple[int, str]]]:
 
 
 def _without_running_heads(pages: list[list[str]]) -> list[list[str]]:
-    """Drop the lines at the edges that most pages share, their numbers aside."""
-    shapes = [_edges(lines) for lines in pages]
-    counts = Counter(shape for page in shapes for shape in set(page.values()))
+    """Drop at the edges of pages what stands in the same place of most of them, and what counts them.
+
+    What repeats behind a line of text is text too: the sentence that every sheet of a product has in common.
+    """
+    counts = Counter(
+        (place, look)
+        for index, lines in enumerate(pages)
+        for place in (*TOP, *BOTTOM)
+        if -len(lines) <= place < len(lines)
+        for look in _looks(lines[place], index)
+    )
     often = max(OFTEN, len(pages) // 2)
+    heads = {head for head, count in counts.items() if count >= often}
     return [
-        [line for i, line in enumerate(lines) if counts[page.get(i, "")] < often]
-        for lines, page in zip(pages, shapes, strict=True)
+        lines[_heads(lines, index, TOP, heads) : len(lines) - _heads(lines, index, BOTTOM, heads)]
+        for index, lines in enumerate(pages)
     ]
 
 
-def _edges(lines: Sequence[str]) -> dict[int, str]:
-    places = [*range(min(EDGE, len(lines))), *range(max(0, len(lines) - EDGE), len(lines))]
-    return {i: re.sub(r"\d+", "0", lines[i]) for i in places}
+def _heads(lines: Sequence[str], index: int, places: Sequence[int], heads: Set[tuple[int, str]]) -> int:
+    """Return how many lines from an edge inwards are running heads."""
+    for count, place in enumerate(places[: len(lines)]):
+        if heads.isdisjoint((place, look) for look in _looks(lines[place], index)):
+            return count
+    return len(places)
+
+
+def _looks(line: str, index: int) -> set[str]:
+    """Return what a line has in common with running heads: itself, and for each number how far it is from the page's.
+
+    Prices and names of products change from page to page too, but only a page number advances with the pages.
+    """
+    shape = NUMBER.sub("0", line)
+    numbers = (number.group() for number in NUMBER.finditer(line))
+    distances = {f"{shape}\n{i}\n{int(n) - index}" for i, n in enumerate(numbers) if len(n) <= DIGITS}
+    return {line} | distances
 
 
 def _join(pages: list[list[str]], outline: dict[int, list[tuple[int, str]]]) -> tuple[str, list[int]]:
@@ -130,9 +155,7 @@ def _join(pages: list[list[str]], outline: dict[int, list[tuple[int, str]]]) -> 
 
 
 def _append(out: list[str], last: str, line: str, usual: int) -> None:
-    text = BULLET.sub("- ", line)
-    if re.match(r"#{1,6}\s", text):
-        text = f"\\{text}"  # a number sign that begins a line of a PDF is no heading
+    text = literal(BULLET.sub("- ", line))
     begins = text.startswith("- ") or NUMBERED.match(text)
     ended = SENTENCE_END.search(last) and len(last) < ENDED * usual
     if last and not begins and not ended and len(last) >= max(SHORT, FULL * usual):

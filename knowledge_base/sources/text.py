@@ -6,7 +6,7 @@ import codecs
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from knowledge_base.sources.document import Document, UnreadableError
+from knowledge_base.sources.document import FENCE, Document, UnreadableError, literal
 
 UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 FOREIGN = (b"%PDF-", b"PK\x03\x04", b"{\\rtf", b"\x1f\x8b", b"\xd0\xcf\x11\xe0")
@@ -64,7 +64,7 @@ def check_not_foreign(data: bytes) -> None:
 
 
 def markdown(data: bytes) -> Document:
-    """Read plain text or Markdown; blank lines part paragraphs, and lines that begin with `#` are headings."""
+    """Read Markdown."""
     check_not_foreign(data)
     if data.startswith(UTF16_MARKS):
         raise UnreadableError("expected UTF-8, got UTF-16. Save the file as UTF-8.")
@@ -73,6 +73,11 @@ def markdown(data: bytes) -> Document:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UnreadableError("expected text, got a NUL character. Is it another kind of file?", f"line {line}")
     return Document(title="", markdown=text)
+
+
+def plain(data: bytes) -> Document:
+    """Read plain text; blank lines part paragraphs, and lines that begin with `#` are headings."""
+    return Document(title="", markdown=literal(markdown(data).markdown, FENCE))
 
 
 def legacy_encoding(lines: Iterable[bytes]) -> str | None:
