@@ -333,6 +333,8 @@ def test_enter_pressed_twice_sends_nothing_that_is_half_typed(profile: Any, site
     page.wait_for_timeout(PAUSE_MILLISECONDS)
     assert page.locator(".fd-said").all_inner_texts() == [MANUAL.question]
     assert page.input_value(INPUT) == "What does del"
+    for replies in (2, 3):  # the same words typed anew are meant
+        say(page, PRICE.question, replies)
 
 
 def test_a_thumb_down_asks_what_was_wrong_and_copying_gives_plain_words(profile: Any, site: Server) -> None:

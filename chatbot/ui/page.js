@@ -12,6 +12,7 @@
   // What is sent while a reply is written waits for its end. Enter pressed twice, or on nothing, would then send what is
   // half typed by that time.
   let sent = { words: "", at: 0 };
+  addEventListener("input", () => { sent = { words: "", at: 0 }; }, true); // the same words typed anew are meant
   addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.closest?.("#fd-input textarea")) return;
     const words = event.target.value;
